@@ -1,0 +1,263 @@
+"""The clients: settings in, resources mounted, and one pool of connections to close."""
+
+from __future__ import annotations
+
+import copy
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self, TypeVar, cast
+
+import httpx
+from typing_extensions import Unpack
+
+from meshapi._core.connections import NetworkOptions, open_async_client, open_client
+from meshapi._core.retry import RetryPolicy
+from meshapi._core.settings import (
+    AsyncTokenSource,
+    ClientOptions,
+    Settings,
+    Timeout,
+    Token,
+    TokenSource,
+)
+from meshapi._core.transport import AsyncTransport, Transport
+from meshapi.errors import ConfigurationError
+from meshapi.resources.chat.completions import AsyncChat, Chat
+
+
+class MeshAPI:
+    """A client for the Mesh API gateway.
+
+    Make one and share it: threads may use it together, and it keeps its connections.
+
+    Args:
+        base_url: where the gateway is, else `MESHAPI_BASE_URL`, else https://api.meshapi.ai. It may
+            carry a path, and may end in `/` or `/v1`.
+        token: the key (`rsk_...`), or a function that is asked for it before every attempt; else
+            `MESHAPI_TOKEN`, else `MESHAPI_API_KEY`.
+        timeout: seconds for a whole call, or a `Timeout`; 310 unless given.
+        max_retries: how often a failed request may be repeated; 2 unless given.
+        retry: the whole `RetryPolicy`, instead of `max_retries`.
+        headers: sent with every call.
+        api_version: the contract to pin, as `YYYY-MM` (`X-Mesh-Version`); unset, the gateway serves
+            its oldest.
+        proxy: a proxy's URL, instead of the environment's.
+        ssl_context: your own trust or client certificate.
+        http_client: an `httpx.Client` of your own to call through; it is never closed here.
+        max_connections: how many connections there may be at once; 1000 unless given.
+        max_response_bytes: the largest answer that is read, inflated; 64 MiB unless given.
+        max_event_bytes: the largest event of a stream that is read; 32 MiB unless given.
+
+    Raises:
+        ConfigurationError: there is no token, or an argument cannot work.
+    """
+
+    chat: Chat
+    """Conversations with a model."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        token: TokenSource | None = None,
+        timeout: float | Timeout | None = None,
+        max_retries: int | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        api_version: str | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        http_client: httpx.Client | None = None,
+        max_connections: int | None = None,
+        max_response_bytes: int | None = None,
+        max_event_bytes: int | None = None,
+    ) -> None:
+        """Check the settings; nothing is sent yet."""
+        secret, token = _masked(token), None
+        settings = Settings.load(
+            _given(
+                base_url=base_url,
+                token=secret,
+                timeout=timeout,
+                max_retries=max_retries,
+                retry=retry,
+                headers=headers,
+                api_version=api_version,
+                max_response_bytes=max_response_bytes,
+                max_event_bytes=max_event_bytes,
+            )
+        )
+        network = _network(proxy, ssl_context, max_connections)
+        http = _lent(http_client, httpx.Client, network) or open_client(network)
+        self._mount(Transport(http, settings, owns_http=http_client is None))
+
+    def _mount(self, transport: Transport) -> None:
+        self._transport = transport
+        self.chat = Chat(transport)
+
+    def with_options(self, **options: Unpack[ClientOptions]) -> Self:
+        """A client with some settings changed, over the same connections and retry budget.
+
+        Closing it closes nothing: the client it was made from owns the connections.
+
+        Raises:
+            ConfigurationError: an option cannot work.
+        """
+        options = _without_secret(options)
+        client = copy.copy(self)
+        client._mount(self._transport.with_options(options))
+        return client
+
+    def close(self) -> None:
+        """Close the connections; calls made afterwards raise `ConfigurationError`."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"MeshAPI(base_url={self._transport.settings.base_url!r})"
+
+
+class AsyncMeshAPI:
+    """An asyncio client for the Mesh API gateway.
+
+    Make one and share it: tasks may use it together, and it keeps its connections.
+
+    Args:
+        base_url: where the gateway is, else `MESHAPI_BASE_URL`, else https://api.meshapi.ai. It may
+            carry a path, and may end in `/` or `/v1`.
+        token: the key (`rsk_...`), or a function, async or not, that is asked for it before every
+            attempt; else
+            `MESHAPI_TOKEN`, else `MESHAPI_API_KEY`.
+        timeout: seconds for a whole call, or a `Timeout`; 310 unless given.
+        max_retries: how often a failed request may be repeated; 2 unless given.
+        retry: the whole `RetryPolicy`, instead of `max_retries`.
+        headers: sent with every call.
+        api_version: the contract to pin, as `YYYY-MM` (`X-Mesh-Version`); unset, the gateway serves
+            its oldest.
+        proxy: a proxy's URL, instead of the environment's.
+        ssl_context: your own trust or client certificate.
+        http_client: an `httpx.AsyncClient` of your own to call through; it is never closed here.
+        max_connections: how many connections there may be at once; 1000 unless given.
+        max_response_bytes: the largest answer that is read, inflated; 64 MiB unless given.
+        max_event_bytes: the largest event of a stream that is read; 32 MiB unless given.
+
+    Raises:
+        ConfigurationError: there is no token, or an argument cannot work.
+    """
+
+    chat: AsyncChat
+    """Conversations with a model."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        token: AsyncTokenSource | None = None,
+        timeout: float | Timeout | None = None,
+        max_retries: int | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        api_version: str | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        http_client: httpx.AsyncClient | None = None,
+        max_connections: int | None = None,
+        max_response_bytes: int | None = None,
+        max_event_bytes: int | None = None,
+    ) -> None:
+        """Check the settings; nothing is sent yet."""
+        secret, token = _masked(token), None
+        settings = Settings.load(
+            _given(
+                base_url=base_url,
+                token=secret,
+                timeout=timeout,
+                max_retries=max_retries,
+                retry=retry,
+                headers=headers,
+                api_version=api_version,
+                max_response_bytes=max_response_bytes,
+                max_event_bytes=max_event_bytes,
+            )
+        )
+        network = _network(proxy, ssl_context, max_connections)
+        http = _lent(http_client, httpx.AsyncClient, network) or open_async_client(network)
+        self._mount(AsyncTransport(http, settings, owns_http=http_client is None))
+
+    def _mount(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+        self.chat = AsyncChat(transport)
+
+    def with_options(self, **options: Unpack[ClientOptions]) -> Self:
+        """A client with some settings changed, over the same connections and retry budget.
+
+        Closing it closes nothing: the client it was made from owns the connections.
+
+        Raises:
+            ConfigurationError: an option cannot work.
+        """
+        options = _without_secret(options)
+        client = copy.copy(self)
+        client._mount(self._transport.with_options(options))
+        return client
+
+    async def close(self) -> None:
+        """Close the connections; calls made afterwards raise `ConfigurationError`."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncMeshAPI(base_url={self._transport.settings.base_url!r})"
+
+
+HttpT = TypeVar("HttpT", httpx.Client, httpx.AsyncClient)
+
+
+def _masked(token: AsyncTokenSource | None) -> Token | None:
+    # Whoever raises from here on holds the mask, so that no traceback with locals shows the token.
+    return None if token is None else Token(token)
+
+
+def _without_secret(options: ClientOptions) -> ClientOptions:
+    return {**options, "token": Token(options["token"])} if "token" in options else options
+
+
+def _given(**options: object) -> ClientOptions:
+    return cast("ClientOptions", {k: v for k, v in options.items() if v is not None})
+
+
+def _network(
+    proxy: str | None, ssl_context: ssl.SSLContext | None, max_connections: int | None
+) -> NetworkOptions:
+    return {"proxy": proxy, "ssl_context": ssl_context, "max_connections": max_connections}
+
+
+def _lent(http: HttpT | None, kind: type[object], network: NetworkOptions) -> HttpT | None:
+    if http is None:
+        return None
+    if not isinstance(http, kind):
+        raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}")
+    if taken := [name for name, value in network.items() if value is not None]:
+        raise ConfigurationError(f"http_client brings its own {', '.join(taken)}: set it there")
+    return http

@@ -1,0 +1,1 @@
+"""The engine: everything here is pure but transport, connections and streams."""

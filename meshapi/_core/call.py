@@ -1,0 +1,148 @@
+"""One exchange as a frozen value: what is asked, and how to read an answer or an event."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Never, TypedDict, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+
+from meshapi._core.checks import fields_of
+from meshapi._core.envelope import read_error
+from meshapi._core.meta import Meta
+from meshapi._core.models import AnswerT, Params, Payload, with_meta
+from meshapi._core.settings import Timeout
+from meshapi.errors import APIStatusError, InvalidRequest, InvalidResponse, MeshAPIError
+
+
+class CallOptions(TypedDict, total=False):
+    """What every endpoint method takes after its params; what is left out is as the client says."""
+
+    timeout: float | Timeout
+    """Seconds for the whole call, or a `Timeout`."""
+
+    max_retries: int
+    """How often a failed request may be repeated; 0 means never."""
+
+    headers: Mapping[str, str]
+    """Headers to add, or to send instead of the client's."""
+
+    extra_body: Mapping[str, object]
+    """Fields to add to the body or to send instead of the params' own, such as brand-new ones."""
+
+    idempotency_key: str
+    """Sent as `Idempotency-Key` with every attempt, instead of a random one."""
+
+
+PayloadT = TypeVar("PayloadT", bound=Payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[PayloadT]):
+    """A request, and the model that its answer, or each event of its stream, is read as."""
+
+    method: str
+    path: str
+    body: bytes = field(repr=False)
+    model: type[PayloadT]
+    streams: bool = False
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole HTTP answer."""
+
+    content: bytes = field(repr=False)
+    meta: Meta
+
+
+def encode(params: Params, options: CallOptions) -> bytes:
+    """Write a request body: what is set in the params, and `extra_body` over it.
+
+    Raises:
+        InvalidRequest: something in it has no form in JSON: NaN, a cycle, an object.
+    """
+    extra_body = options.get("extra_body") or {}
+    if "stream" in extra_body:
+        raise InvalidRequest(
+            "stream decides what is returned: set it on the params, not in extra_body"
+        )
+    try:
+        body = params.model_dump_json(exclude_unset=True, by_alias=True).encode()
+        if extra_body:
+            body = to_json({**from_json(body), **extra_body}, inf_nan_mode="constants")
+        if b"NaN" in body or b"Infinity" in body:
+            json.loads(body, parse_constant=_refuse)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidRequest(f"The request has no form in JSON: {error}") from None
+    return body
+
+
+def _refuse(constant: str) -> Never:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def read_answer(model: type[AnswerT], reply: Reply) -> AnswerT:
+    """Read a whole answer.
+
+    Raises:
+        APIStatusError: it is an error, whatever its status.
+        InvalidResponse: it is not what the wire promises.
+    """
+    if (reply.meta.status_code or 0) >= 300:
+        raise read_failure(reply)
+    try:
+        answer = model.model_validate_json(reply.content)
+    except ValidationError as problem:
+        raise _not_an_answer(reply, problem) from None
+    if error := in_band_error(answer, reply.meta):
+        raise error
+    return with_meta(answer, reply.meta)
+
+
+def read_failure(reply: Reply) -> MeshAPIError:
+    """Read an answer whose status says that it is none."""
+    status = reply.meta.status_code or 0
+    if status >= 400:
+        return read_error(document_of(reply.content), reply.meta)
+    return InvalidResponse(
+        f"The server redirected ({status}), which is not followed: check base_url", meta=reply.meta
+    )
+
+
+def in_band_error(payload: Payload, meta: Meta) -> APIStatusError | None:
+    """The error that a payload carries beside or instead of its fields, if any."""
+    extra = payload.model_extra
+    return read_error(extra, meta) if extra and extra.get("error") else None
+
+
+def _not_an_answer(reply: Reply, problem: ValidationError) -> MeshAPIError:
+    """Tell why a body with a good status could not be read."""
+    document = document_of(reply.content)
+    if fields_of(document).get("error"):
+        return read_error(document, reply.meta)
+    if document is not None:
+        return InvalidResponse(f"The answer does not fit: {summary(problem)}", meta=reply.meta)
+    kind = reply.meta.headers.get("content-type", "of no content type")
+    what = f"not JSON ({kind})" if reply.content.strip() else "empty"
+    return InvalidResponse(f"The answer is {what}", meta=reply.meta)
+
+
+def summary(problem: ValidationError) -> str:
+    """Name the first fields that did not fit, without what was in them."""
+    problems = problem.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join(str(step) for step in each['loc'])}: {each['msg']}" for each in problems[:3]
+    )
+
+
+def document_of(content: bytes | str) -> object:
+    """Parse a body; None when it is no JSON."""
+    try:
+        return from_json(content)
+    except ValueError:
+        return None

@@ -1,0 +1,28 @@
+"""Whether a value is what a setting or a document promises: questions with a yes or no."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+
+def is_whole(value: object, *, least: int) -> bool:
+    """Whether this is an integer (no bool) of at least so much."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def is_seconds(value: object) -> bool:
+    """Whether this is a finite number (no bool) of seconds, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and value >= 0
+
+
+def fields_of(document: object) -> dict[str, object]:
+    """The fields of a JSON object; none where the document is something else."""
+    return cast("dict[str, object]", document) if isinstance(document, dict) else {}
+
+
+def items_of(document: object) -> list[object]:
+    """The items of a JSON array; none where the document is something else."""
+    return cast("list[object]", document) if isinstance(document, list) else []

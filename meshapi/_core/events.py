@@ -1,0 +1,94 @@
+"""Bytes in, server-sent events out, by the rules of the WHATWG.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+
+In two things kinder, because answers are paid for: a block without data is no event, and the last
+event counts without the blank line after it. In one stricter: an event's size is bounded.
+"""
+
+from __future__ import annotations
+
+from httpx_sse import ServerSentEvent
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class EventTooLarge(ValueError):
+    """An event outgrew its bound."""
+
+
+class EventDecoder:
+    """Push bytes as they come, cut anywhere; get the events they complete."""
+
+    def __init__(self, max_event_bytes: int) -> None:
+        """Bound one event, comments before it included, to this many bytes."""
+        self._max_event_bytes = max_event_bytes
+        self._size = 0
+        self._at_start = True
+        self._after_cr = False
+        self._line: list[bytes] = []
+        self._data: list[bytes] = []
+        self._event = ""
+        self._id = ""
+        self._retry: int | None = None
+
+    def push(self, data: bytes) -> list[ServerSentEvent]:
+        """Take the next bytes.
+
+        Raises:
+            EventTooLarge: the event they belong to outgrew its bound.
+        """
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]
+        if not data:
+            return []
+        self._after_cr = data.endswith(b"\r")
+        *lines, rest = data.splitlines() if data[-1] not in b"\r\n" else [*data.splitlines(), b""]
+        events: list[ServerSentEvent] = []
+        for line in lines:
+            self._grow(len(line))
+            if event := self._end_line(line):
+                events.append(event)
+        self._grow(len(rest))
+        self._line.append(rest)
+        return events
+
+    def end(self) -> ServerSentEvent | None:
+        """Take the end of the body; the event that was still open, if there was one."""
+        self._end_line(b"")
+        return self._dispatch()
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self._max_event_bytes:
+            raise EventTooLarge(f"An event is larger than {self._max_event_bytes} bytes")
+
+    def _end_line(self, last_piece: bytes) -> ServerSentEvent | None:
+        line = b"".join((*self._line, last_piece)) if self._line else last_piece
+        self._line.clear()
+        if self._at_start:
+            self._at_start = False
+            line = line.removeprefix(_BOM)
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(b":")
+        self._field(name, value.removeprefix(b" "))
+        return None
+
+    def _field(self, name: bytes, value: bytes) -> None:
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._event = value.decode("utf-8", "replace")
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode("utf-8", "replace")
+        elif name == b"retry" and value.isdigit() and len(value) < 19:
+            self._retry = int(value)
+
+    def _dispatch(self) -> ServerSentEvent | None:
+        data = b"\n".join(self._data).decode("utf-8", "replace")
+        event = ServerSentEvent(self._event, data, self._id, self._retry) if data else None
+        self._data.clear()
+        self._size = 0
+        self._event, self._retry = "", None
+        return event

@@ -1,0 +1,135 @@
+"""One logical call on its way: what all its attempts share, and what they have used up."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Generic
+
+from meshapi._core.call import Call, PayloadT, Reply
+from meshapi._core.meta import Headers, Meta
+from meshapi._core.reader import Fold, StreamReader
+from meshapi._core.retry import Attempts, RetryBudget
+from meshapi._core.settings import Settings, Token
+from meshapi._version import __version__
+from meshapi.errors import DeadlineExceeded, InvalidResponse
+
+_MAX_ERROR_BYTES = 1024 * 1024
+
+_FIXED_HEADERS = {
+    "content-type": "application/json",
+    "user-agent": f"meshapi/{__version__} python/{platform.python_version()}",
+    "x-meshapi-sdk": f"python/{__version__}",
+}
+
+
+class Exchange(Generic[PayloadT]):
+    """One logical call on its way; it belongs to that call alone."""
+
+    def __init__(
+        self,
+        call: Call[PayloadT],
+        settings: Settings,
+        budget: RetryBudget,
+        clock: Callable[[], float],
+    ) -> None:
+        """Start the clock."""
+        self.call = call
+        self.settings = settings
+        self.url = settings.base_url + call.path
+        self._answer = Meta()
+        self._clock = clock
+        self._begun = clock()
+        timeout = settings.timeout
+        limit = min(timeout.total, timeout.first_event) if call.streams else timeout.total
+        self._patience = self._begun + limit
+        self.attempts = Attempts(settings.retry, budget, self._patience, clock)
+        self._headers = {
+            **_FIXED_HEADERS,
+            "accept": "text/event-stream" if call.streams else "application/json",
+            **settings.headers,
+            "idempotency-key": call.idempotency_key or str(uuid.uuid4()),
+        }
+
+    def next_headers(self, token: Token) -> dict[str, str]:
+        """Begin the next attempt: the headers it is sent with."""
+        self.attempts.count += 1
+        self._answer = Meta(attempts=self.attempts.count)
+        return {
+            **self._headers,
+            "x-meshapi-attempt": str(self.attempts.count),
+            "authorization": token.header(),
+        }
+
+    def answered(self, status_code: int, headers: Iterable[tuple[str, str]]) -> None:
+        """Take the head of the answer."""
+        kept = Headers(headers)
+        self._answer = Meta(
+            request_id=kept.get("x-request-id") or None,
+            status_code=status_code,
+            headers=kept,
+            attempts=self.attempts.count,
+        )
+
+    @property
+    def meta(self) -> Meta:
+        """What is known of the latest attempt by now."""
+        return dataclasses.replace(self._answer, elapsed=self._clock() - self._begun)
+
+    def reader(self, fold: Fold[PayloadT]) -> StreamReader[PayloadT]:
+        """What reads the stream that this call opened."""
+        limit = self.settings.max_event_bytes
+        return StreamReader(self.call.model, self.meta, fold, max_event_bytes=limit)
+
+    @property
+    def left(self) -> float:
+        """Seconds that the next bytes may take; 0 once the limit has passed."""
+        return max(0.0, self._patience - self._clock())
+
+    def check_time(self) -> None:
+        """Stop where bytes come, but too late.
+
+        Raises:
+            DeadlineExceeded: the limit has passed.
+        """
+        if not self.left:
+            raise DeadlineExceeded(
+                f"No answer in time: {self.url}", retry_safety="ambiguous", meta=self.meta
+            )
+
+    def heard(self) -> None:
+        """An event came, and was dealt with: from now on, the idle limit counts."""
+        self._patience = self._clock() + self.settings.timeout.idle
+
+
+class Body:
+    """The pieces of a whole answer, within the limit on its size."""
+
+    def __init__(self, exchange: Exchange[PayloadT]) -> None:
+        """Begin with nothing."""
+        self._exchange = exchange
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def take(self, piece: bytes) -> bool:
+        """Take a piece; False once an error page is long enough to be read.
+
+        Raises:
+            InvalidResponse: the answer is larger than `max_response_bytes`.
+        """
+        self._pieces.append(piece)
+        self._size += len(piece)
+        meta = self._exchange.meta
+        if (meta.status_code or 0) >= 300:
+            return self._size < _MAX_ERROR_BYTES
+        limit = self._exchange.settings.max_response_bytes
+        if self._size > limit:
+            raise InvalidResponse(f"The answer is larger than {limit} bytes", meta=meta)
+        return True
+
+    def reply(self) -> Reply:
+        """The whole answer; a byte-order mark is not part of it."""
+        content = b"".join(self._pieces).removeprefix(b"\xef\xbb\xbf")
+        return Reply(content, self._exchange.meta)

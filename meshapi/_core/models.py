@@ -1,0 +1,130 @@
+"""The bases of all models: strict in what is sent, generous in what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    PrivateAttr,
+    Strict,
+)
+from pydantic_core import core_schema
+
+from meshapi._core.meta import Meta
+
+Text: TypeAlias = Annotated[str, Strict()]
+"""A string, and nothing that could be made into one."""
+
+Whole: TypeAlias = Annotated[int, Strict()]
+"""An integer: neither a bool nor the text of a number."""
+
+Number: TypeAlias = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+"""A finite number, neither a bool nor the text of one."""
+
+
+class Params(BaseModel):
+    """What a caller sends: an unknown field is an error, as the gateway would drop a typo silently.
+
+    What is not set is not sent; what is set to None is sent as null.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        validate_assignment=True,
+        defer_build=True,
+        ser_json_inf_nan="constants",
+    )
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy, with `update` validated as at construction (pydantic's own would not).
+
+        Raises:
+            pydantic.ValidationError: when a name or a value of `update` is wrong.
+        """
+        copy = super().model_copy(deep=deep)
+        if not update:
+            return copy
+        fields = {name: getattr(copy, name) for name in copy.model_fields_set}
+        return type(self).model_validate({**fields, **update}, by_name=True)
+
+
+class Payload(BaseModel):
+    """What a server sends: unknown fields are kept, enums are open, null reads as missing."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        defer_build=True,
+        ser_json_inf_nan="constants",
+    )
+
+
+AnswerT = TypeVar("AnswerT", bound="Answer")
+
+
+class Answer(Payload):
+    """A whole answer: a payload that knows the exchange it came from."""
+
+    _meta: Meta = PrivateAttr(default_factory=Meta)
+
+    @property
+    def meta(self) -> Meta:
+        """The exchange: HTTP status, request id, headers, attempts, seconds. Not part of a dump."""
+        return self._meta
+
+
+def with_meta(answer: AnswerT, meta: Meta) -> AnswerT:
+    """Tell an answer which exchange it came from."""
+    answer._meta = meta  # pyright: ignore[reportPrivateUsage]  # A setter would be public.
+    return answer
+
+
+class Tagged(BaseModel):
+    """A model with a tag (`type` or `role`) that is sent even when it was left to its default."""
+
+    tag: ClassVar[str] = "type"
+
+    def model_post_init(self, _context: object, /) -> None:
+        """Count the tag as set, so that a body without unset fields still has it."""
+        self.model_fields_set.add(self.tag)
+
+
+def null_reads_as(default: Callable[[], object]) -> GetPydanticSchema:
+    """Make a field take null for `default()`, inside the validator: no Python runs per value.
+
+    Anything else of a wrong type is still refused.
+    """
+
+    def schema(source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        # Null passes the first link, is never a string for the second, and so becomes the default.
+        null = core_schema.chain_schema(
+            [
+                core_schema.none_schema(),
+                core_schema.with_default_schema(
+                    core_schema.str_schema(), default_factory=default, on_error="default"
+                ),
+            ]
+        )
+        return core_schema.union_schema([handler(source), null], mode="left_to_right")
+
+    return GetPydanticSchema(schema)
+
+
+NullableText: TypeAlias = Annotated[str, Field(coerce_numbers_to_str=True), null_reads_as(str)]
+"""A string of the server's: missing or null reads as "", a number as its digits."""
+
+
+def _cut_to_seconds(source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    fraction = core_schema.no_info_after_validator_function(
+        int, core_schema.float_schema(allow_inf_nan=False)
+    )
+    return core_schema.union_schema([handler(source), fraction], mode="left_to_right")
+
+
+Timestamp: TypeAlias = Annotated[int, GetPydanticSchema(_cut_to_seconds)]
+"""Seconds since 1970 in UTC; a fraction of a second is cut off."""

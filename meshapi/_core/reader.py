@@ -1,0 +1,173 @@
+"""A stream without the waiting: bytes in, payloads out, and complete or interrupted at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from meshapi._core.call import PayloadT, document_of, in_band_error, summary
+from meshapi._core.checks import fields_of
+from meshapi._core.envelope import read_error
+from meshapi._core.events import EventDecoder, EventTooLarge
+from meshapi._core.models import Payload
+from meshapi._core.retry import FINAL_CODES
+from meshapi.errors import (
+    APIStatusError,
+    DeadlineExceeded,
+    MeshAPIError,
+    RetrySafety,
+    StreamInterrupted,
+)
+
+if TYPE_CHECKING:
+    from httpx_sse import ServerSentEvent
+
+    from meshapi._core.meta import Meta
+    from meshapi.resources.chat.replies import ChatCompletionResponse
+
+_MAX_PAGE_BYTES = 1024 * 1024
+_DONE = "[DONE]"
+
+FoldedT = TypeVar("FoldedT", bound=Payload, contravariant=True)
+MeshAPIErrorT = TypeVar("MeshAPIErrorT", bound=MeshAPIError)
+
+
+class Fold(Protocol[FoldedT]):
+    """What adds the events of a stream up to an answer."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer is whole, so that the stream may end here."""
+        ...
+
+    def add(self, event: FoldedT, /) -> None:
+        """Take the next event."""
+        ...
+
+    def partial(self, meta: Meta) -> ChatCompletionResponse | None:
+        """The answer so far, for an error to carry."""
+        ...
+
+
+class StreamReader(Generic[PayloadT]):
+    """Reads one stream: each event is a payload, the end, or a typed error."""
+
+    def __init__(
+        self, model: type[PayloadT], meta: Meta, fold: Fold[PayloadT], *, max_event_bytes: int
+    ) -> None:
+        """Begin with nothing read."""
+        self.meta = meta
+        self.events = 0
+        self.done = False
+        self._model = model
+        self._fold = fold
+        self._decoder = EventDecoder(max_event_bytes)
+        self._page = b""
+
+    def read(self, data: bytes) -> Iterator[PayloadT]:
+        """Read the next bytes of the body, up to `[DONE]`.
+
+        Raises:
+            APIStatusError: an event is an error.
+            StreamInterrupted: an event cannot be read.
+        """
+        if not self.events and len(self._page) < _MAX_PAGE_BYTES:
+            self._page += data
+        try:
+            events = self._decoder.push(data)
+        except EventTooLarge as error:
+            raise self.interrupted(str(error)) from None
+        for event in events:
+            if event.data.strip() == _DONE:
+                self.done = True
+                return
+            yield self._payload(event)
+
+    def end(self) -> Iterator[PayloadT]:
+        """Read the end of the body, where the last event may still be open.
+
+        Raises:
+            APIStatusError: an error came, as an event or in the place of events.
+            StreamInterrupted: the answer is not complete.
+        """
+        if self.done:
+            return
+        last = self._decoder.end()
+        # A `[DONE]` that was cut says nothing either way; what came before it decides.
+        if last and not _DONE.startswith(last.data.strip()):
+            yield self._payload(last)
+        self.done = last is not None and last.data.strip() == _DONE
+        if not (self.done or self._fold.complete):
+            raise self.interrupted("it ended too early") if self.events else self._no_stream()
+
+    def cut(self, failure: MeshAPIError) -> MeshAPIError | None:
+        """Tell what a failed connection means here: nothing, once the answer is complete."""
+        if self._fold.complete:
+            return None
+        if isinstance(failure, DeadlineExceeded):
+            return self._in_stream(failure)
+        return self.interrupted(failure.message)
+
+    def interrupted(self, reason: str, safety: RetrySafety = "ambiguous") -> StreamInterrupted:
+        """The error for a stream that cannot go on."""
+        return StreamInterrupted(
+            f"The stream was not complete after {self.events} events: {reason}",
+            events=self.events,
+            retry_safety=safety,
+            partial=self.partial,
+            meta=self.meta,
+        )
+
+    def check_complete(self) -> None:
+        """Refuse to take for an answer what was left half-way.
+
+        Raises:
+            StreamInterrupted: neither `[DONE]` nor every finish_reason has come.
+        """
+        if not (self.done or self._fold.complete):
+            raise self.interrupted("it was closed")
+
+    @property
+    def partial(self) -> ChatCompletionResponse | None:
+        """The answer so far; None before the first event."""
+        return self._fold.partial(self.meta) if self.events else None
+
+    def _payload(self, event: ServerSentEvent) -> PayloadT:
+        if event.event == "error":
+            raise self._in_stream(read_error(document_of(event.data), self.meta))
+        try:
+            payload = self._model.model_validate_json(event.data)
+        except ValidationError as problem:
+            raise self._unreadable(event, problem) from None
+        if error := in_band_error(payload, self.meta):
+            raise self._in_stream(error)
+        self.events += 1
+        self._page = b""
+        self._fold.add(payload)
+        return payload
+
+    def _unreadable(self, event: ServerSentEvent, problem: ValidationError) -> MeshAPIError:
+        document = document_of(event.data)
+        if fields_of(document).get("error"):
+            return self._in_stream(read_error(document, self.meta))
+        return self.interrupted(f"an event cannot be read: {summary(problem)}")
+
+    def _no_stream(self) -> MeshAPIError:
+        """Tell what came in the place of a stream."""
+        document = document_of(self._page)
+        if fields_of(document).get("error"):
+            return read_error(document, self.meta)
+        if not self._page.strip():
+            return self.interrupted("the body is empty")
+        kind = self.meta.headers.get("content-type", "no content type")
+        return self.interrupted(f"the body holds no events ({kind})", "final")
+
+    def _in_stream(self, error: MeshAPIErrorT) -> MeshAPIErrorT:
+        """Add to an error what is known once events have come: it was sent, and may be billed."""
+        if self.events:
+            error.partial = self.partial
+            if not (isinstance(error, APIStatusError) and error.code in FINAL_CODES):
+                error.retry_safety = "ambiguous"
+        return error

@@ -1,0 +1,71 @@
+"""What every endpoint's two classes stand on: a transport, and how a call is made of its parts."""
+
+from __future__ import annotations
+
+from meshapi._core.call import Call, CallOptions, PayloadT, encode
+from meshapi._core.models import Params
+from meshapi._core.settings import ClientOptions
+from meshapi._core.transport import AsyncTransport, Transport
+from meshapi.errors import InvalidRequest
+
+
+class Resource:
+    """An endpoint, or a group of them, on a `MeshAPI` client."""
+
+    def __init__(self, transport: Transport) -> None:
+        """Stand on the client's transport."""
+        self._transport = transport
+
+    def _with(self, options: CallOptions) -> Transport:
+        shared = client_options(options)
+        return self._transport.with_options(shared) if shared else self._transport
+
+
+class AsyncResource:
+    """An endpoint, or a group of them, on an `AsyncMeshAPI` client."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        """Stand on the client's transport."""
+        self._transport = transport
+
+    def _with(self, options: CallOptions) -> AsyncTransport:
+        shared = client_options(options)
+        return self._transport.with_options(shared) if shared else self._transport
+
+
+def post(
+    path: str,
+    params: Params,
+    takes: type[Params],
+    model: type[PayloadT],
+    options: CallOptions,
+    *,
+    streams: bool = False,
+) -> Call[PayloadT]:
+    """Describe a POST of params, which must be of the class that the endpoint takes.
+
+    Raises:
+        InvalidRequest: they are of another class, or have no form in JSON.
+    """
+    if not isinstance(params, takes):
+        raise InvalidRequest(f"Pass {takes.__name__}(...), not {type(params).__name__}")
+    return Call(
+        method="POST",
+        path=path,
+        body=encode(params, options),
+        model=model,
+        streams=streams,
+        idempotency_key=options.get("idempotency_key"),
+    )
+
+
+def client_options(options: CallOptions) -> ClientOptions:
+    """The options of a call that a client has as well."""
+    shared: ClientOptions = {}
+    if "timeout" in options:
+        shared["timeout"] = options["timeout"]
+    if "max_retries" in options:
+        shared["max_retries"] = options["max_retries"]
+    if "headers" in options:
+        shared["headers"] = options["headers"]
+    return shared

@@ -1,0 +1,313 @@
+"""What a client is told once: where to call, with which token, and within which limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypedDict, cast
+from urllib.parse import urlsplit
+
+from meshapi._core.checks import is_seconds, is_whole
+from meshapi._core.retry import RetryPolicy
+from meshapi.errors import ConfigurationError
+
+DEFAULT_BASE_URL = "https://api.meshapi.ai"
+TOKEN_VARIABLES = ("MESHAPI_TOKEN", "MESHAPI_API_KEY")
+
+TokenSource: TypeAlias = str | Callable[[], str]
+"""A token, or a function that is asked for one before every attempt."""
+
+AsyncTokenSource: TypeAlias = str | Callable[[], str | Awaitable[str]]
+"""The same for `AsyncMeshAPI`, where the function may be async."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeout:
+    """How long a call may take, in seconds: finite numbers above 0.
+
+    The defaults leave room for the gateway, which itself works up to 300 seconds.
+
+    Raises:
+        ConfigurationError: when a limit is not a number of seconds above 0.
+    """
+
+    total: float = 310.0
+    """The whole call: connecting, all attempts, all waits, the answer. Not a live stream's life."""
+
+    connect: float = 10.0
+    """Making a connection."""
+
+    first_event: float = 310.0
+    """From the call to the first event of a stream, all attempts included."""
+
+    idle: float = 120.0
+    """From one event of a stream to the next; comments and single bytes do not count."""
+
+    def __post_init__(self) -> None:
+        """Refuse limits that mean nothing."""
+        for each in dataclasses.fields(self):
+            if not is_seconds(limit := getattr(self, each.name)) or limit == 0:
+                raise ConfigurationError(f"{each.name} timeout must be a number of seconds above 0")
+
+    @classmethod
+    def of(cls, limit: float | Timeout) -> Timeout:
+        """Read a float as `total`, `first_event` and `idle` together."""
+        if isinstance(limit, Timeout):
+            return limit
+        return cls(total=limit, first_event=limit, idle=limit)
+
+
+class Token:
+    """The token, or the function that gives it, behind a mask.
+
+    No repr, log, pickle or traceback shows it: functions that raise hold only this object.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: object) -> None:
+        """Take the token as it came; `check` or `ask` says whether it can be sent."""
+        self._value = value
+
+    def check(self) -> Token:
+        """Look at a fixed token now; a function is asked later, before every attempt.
+
+        Raises:
+            ConfigurationError: the token cannot be sent in a header.
+        """
+        problem = None if callable(self._value) else _problem(self._value)
+        if problem:
+            raise ConfigurationError(problem)
+        return self
+
+    def ask(self) -> Token:
+        """The token for the next attempt.
+
+        Raises:
+            ConfigurationError: the function raised (it is the cause), is async, or gave a token
+                that cannot be sent.
+        """
+        answer = self._asked()
+        if inspect.isawaitable(answer._value):
+            if inspect.iscoroutine(answer._value):
+                answer._value.close()
+            raise ConfigurationError("An async token function needs AsyncMeshAPI")
+        return answer.check()
+
+    async def ask_async(self) -> Token:
+        """The token for the next attempt, awaited where the function is async.
+
+        Raises:
+            ConfigurationError: the function raised (it is the cause), or gave a token that cannot
+                be sent.
+        """
+        answer = self._asked()
+        try:
+            if inspect.isawaitable(answer._value):
+                answer = Token(await answer._value)
+        except Exception as error:
+            raise ConfigurationError(_FUNCTION_FAILED) from error
+        return answer.check()
+
+    def header(self) -> str:
+        """The value of the header `authorization`."""
+        return f"Bearer {self._value}"
+
+    def _asked(self) -> Token:
+        if not callable(self._value):
+            return self
+        try:
+            return Token(self._value())
+        except Exception as error:
+            raise ConfigurationError(_FUNCTION_FAILED) from error
+
+    def __repr__(self) -> str:
+        return "Token(***)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("A token is not pickled: make the client where it is used")
+
+
+_FUNCTION_FAILED = "The token function failed"
+
+
+def _problem(token: object) -> str | None:
+    if not isinstance(token, str):
+        return f"The token must be a str, not {type(token).__name__}"
+    if not token:
+        return "The token is empty"
+    if not re.fullmatch(r"[!-~]+", token):
+        return "The token holds a space, a line break or another character that no header may carry"
+    return None
+
+
+class ClientOptions(TypedDict, total=False):
+    """What `with_options` can change: everything but the connection pool."""
+
+    base_url: str
+    """Where the gateway is; may carry a path and may end in `/` or `/v1`."""
+
+    token: AsyncTokenSource | Token
+    """The token, or a function that is asked for one before every attempt."""
+
+    timeout: float | Timeout
+    """Seconds for a whole call, or a `Timeout`."""
+
+    max_retries: int
+    """How often a failed request may be repeated; 0 means never."""
+
+    retry: RetryPolicy
+    """The whole policy, instead of `max_retries`."""
+
+    headers: Mapping[str, str]
+    """Headers to add to every call."""
+
+    api_version: str
+    """The contract to pin, as `YYYY-MM`: sent as `X-Mesh-Version`."""
+
+    max_response_bytes: int
+    """The largest answer that is read, inflated."""
+
+    max_event_bytes: int
+    """The largest event of a stream that is read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a client knows before its first call."""
+
+    base_url: str
+    token: Token
+    timeout: Timeout = field(default_factory=Timeout)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    max_response_bytes: int = 64 * 1024 * 1024
+    max_event_bytes: int = 32 * 1024 * 1024
+
+    @classmethod
+    def load(cls, options: ClientOptions) -> Settings:
+        """Take the options, and from the environment what they leave open.
+
+        Raises:
+            ConfigurationError: there is no token, or an option cannot work.
+        """
+        if "token" not in options and not _environment(*TOKEN_VARIABLES):
+            raise ConfigurationError(NO_TOKEN)
+        settings = cls(
+            base_url=_checked_url(_environment("MESHAPI_BASE_URL") or DEFAULT_BASE_URL),
+            token=Token(_environment(*TOKEN_VARIABLES)),
+        )
+        settings = settings.replaced(options)
+        settings.token.check()
+        return settings
+
+    def replaced(self, options: ClientOptions) -> Settings:
+        """The same with some options changed; headers are added to those there are.
+
+        Raises:
+            ConfigurationError: an option cannot work.
+        """
+        if "retry" in options and "max_retries" in options:
+            raise ConfigurationError("Give max_retries or retry, not both")
+        given: Mapping[str, Any] = options
+        changes: dict[str, Any] = {
+            name: check(given[name]) for name, check in _CHECKS.items() if name in given
+        }
+        if "max_retries" in options:
+            changes["retry"] = dataclasses.replace(self.retry, max_retries=options["max_retries"])
+        headers = {**self.headers, **checked_headers(options.get("headers", {}))}
+        if "api_version" in options:
+            headers["x-mesh-version"] = _checked_version(options["api_version"])
+        return dataclasses.replace(self, headers=headers, **changes)
+
+
+NO_TOKEN = "No token: set MESHAPI_TOKEN, or run `meshapi local` for a gateway that needs no account"
+
+
+def _environment(*names: str) -> str | None:
+    return next((value for name in names if (value := os.environ.get(name))), None)
+
+
+def _checked_url(url: object) -> str:
+    """Check a base URL, and cut off the `/v1` and the `/` that it may end in."""
+    if not isinstance(url, str) or not url:
+        raise ConfigurationError("base_url must be a URL such as https://api.meshapi.ai")
+    if not url.isprintable() or " " in url:
+        raise ConfigurationError("base_url holds a space or a character that no URL may carry")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"base_url is no URL: {error}") from None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigurationError("base_url must begin with https:// or http:// and name a host")
+    if "@" in parts.netloc:
+        raise ConfigurationError("base_url must not hold a user or password: use token=")
+    if parts.query or parts.fragment:
+        raise ConfigurationError("base_url must end before the ? or #")
+    return url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+# What the client writes itself; `authorization` would put the token where a repr shows it.
+_OWN_HEADERS = {
+    "authorization": "use token=",
+    "content-length": "it follows from the body",
+    "host": "it follows from base_url",
+    "transfer-encoding": "it follows from the body",
+    "idempotency-key": "use the option idempotency_key",
+    "x-mesh-version": "use api_version=",
+}
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Check headers before they are sent, and put their names in lower case.
+
+    Raises:
+        ConfigurationError: a name or value cannot be sent, or is the client's own to write.
+    """
+    for name, value in headers.items():
+        if problem := _header_problem(name, value):
+            raise ConfigurationError(problem)
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _header_problem(name: object, value: object) -> str | None:
+    if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        return "A header's name may hold letters, digits and - only"
+    if reason := _OWN_HEADERS.get(name.lower()):
+        return f"The header {name} is not yours to set: {reason}"
+    if not isinstance(value, str) or not re.fullmatch(r"[\t -~]*", value):
+        return f"The header {name} must be printable ASCII"
+    return None
+
+
+def _checked_version(version: object) -> str:
+    if not isinstance(version, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}", version):
+        raise ConfigurationError("api_version must look like 2026-09")
+    return version
+
+
+def _checked_policy(policy: object) -> RetryPolicy:
+    if not isinstance(policy, RetryPolicy):
+        raise ConfigurationError("retry must be a RetryPolicy")
+    return policy
+
+
+def _checked_size(size: object) -> int:
+    if not is_whole(size, least=1):
+        raise ConfigurationError("A limit on bytes must be a whole number above 0")
+    return cast("int", size)
+
+
+_CHECKS: Mapping[str, Callable[[Any], object]] = {
+    "base_url": _checked_url,
+    "token": lambda token: (token if isinstance(token, Token) else Token(token)).check(),
+    "timeout": Timeout.of,
+    "retry": _checked_policy,
+    "max_response_bytes": _checked_size,
+    "max_event_bytes": _checked_size,
+}

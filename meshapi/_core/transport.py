@@ -1,0 +1,333 @@
+"""The only module that waits on the network: sends, opens streams, repeats what may be repeated.
+
+What to send, how to read it and whether to try again is decided elsewhere. Here is only the
+waiting, once without `await` and once with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Generic, TypeVar
+
+import httpx
+
+from meshapi._core.call import Call, PayloadT, Reply, read_answer, read_failure
+from meshapi._core.connections import at_most
+from meshapi._core.exchange import Body, Exchange
+from meshapi._core.models import AnswerT
+from meshapi._core.reader import Fold, StreamReader
+from meshapi._core.retry import RetryBudget
+from meshapi._core.settings import ClientOptions, Settings, Token
+from meshapi.errors import (
+    ConfigurationError,
+    ConnectionFailed,
+    DeadlineExceeded,
+    InvalidRequest,
+    InvalidResponse,
+    MeshAPIError,
+    RetrySafety,
+)
+
+ResultT = TypeVar("ResultT")
+EventsT = TypeVar("EventsT")
+
+
+@dataclass(slots=True)
+class Opened(Generic[PayloadT, EventsT]):
+    """A stream whose first event has come: it waits in `ahead`, the rest comes from `events`."""
+
+    reader: StreamReader[PayloadT]
+    ahead: list[PayloadT]
+    events: EventsT
+
+
+@dataclass(slots=True)
+class Transport:
+    """Sends calls and opens streams over one pool of connections."""
+
+    http: httpx.Client
+    settings: Settings
+    owns_http: bool = True
+    budget: RetryBudget = field(default_factory=RetryBudget)
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def with_options(self, options: ClientOptions) -> Transport:
+        """The same pool and budget under other settings; closing it closes nothing."""
+        return replace(self, settings=self.settings.replaced(options), owns_http=False)
+
+    def close(self) -> None:
+        """Close the pool, unless it is somebody else's."""
+        if self.owns_http:
+            self.http.close()
+
+    def send(self, call: Call[AnswerT]) -> AnswerT:
+        """Send a call and read its whole answer."""
+        exchange = _begin(self, call)
+        return self._persist(exchange, lambda: self._ask(exchange))
+
+    def open(
+        self, call: Call[PayloadT], fold: Fold[PayloadT]
+    ) -> Opened[PayloadT, Generator[PayloadT]]:
+        """Send a call and wait for the first event of its answer."""
+        exchange = _begin(self, call)
+        return self._persist(exchange, lambda: self._listen(exchange, fold))
+
+    def _persist(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
+        try:
+            result = attempt()
+        except MeshAPIError as error:
+            if not exchange.attempts.may_follow(error):
+                raise
+            result = self._repeat(exchange, attempt, error)
+        self.budget.refund()
+        return result
+
+    def _repeat(
+        self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT], first: MeshAPIError
+    ) -> ResultT:
+        from tenacity import Retrying  # Only who fails pays for this import.
+
+        for turn in Retrying(**exchange.attempts.rules(), sleep=self.sleep):
+            with turn:
+                if turn.retry_state.attempt_number == 1:
+                    raise first
+                return attempt()
+        raise first
+
+    def _ask(self, exchange: Exchange[AnswerT]) -> AnswerT:
+        response = self._head(exchange)
+        return read_answer(exchange.call.model, self._whole(exchange, response))
+
+    def _listen(
+        self, exchange: Exchange[PayloadT], fold: Fold[PayloadT]
+    ) -> Opened[PayloadT, Generator[PayloadT]]:
+        response = self._head(exchange)
+        if not response.is_success:
+            raise read_failure(self._whole(exchange, response))
+        reader = exchange.reader(fold)
+        events = _events(exchange, reader, response)
+        return Opened(reader, list(islice(events, 1)), events)
+
+    def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
+        request = _request(self.http, exchange, self.settings.token.ask())
+        with _translated(exchange), at_most(exchange.left):
+            response = self.http.send(request, stream=True, follow_redirects=False)
+        exchange.answered(response.status_code, response.headers.multi_items())
+        return response
+
+    def _whole(self, exchange: Exchange[PayloadT], response: httpx.Response) -> Reply:
+        body = Body(exchange)
+        pieces = response.iter_bytes()
+        try:
+            while (piece := _next(exchange, pieces)) is not None and body.take(piece):
+                pass
+        finally:
+            response.close()
+        return body.reply()
+
+
+@dataclass(slots=True)
+class AsyncTransport:
+    """Sends calls and opens streams over one pool of connections."""
+
+    http: httpx.AsyncClient
+    settings: Settings
+    owns_http: bool = True
+    budget: RetryBudget = field(default_factory=RetryBudget)
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def with_options(self, options: ClientOptions) -> AsyncTransport:
+        """The same pool and budget under other settings; closing it closes nothing."""
+        return replace(self, settings=self.settings.replaced(options), owns_http=False)
+
+    async def close(self) -> None:
+        """Close the pool, unless it is somebody else's."""
+        if self.owns_http:
+            await self.http.aclose()
+
+    async def send(self, call: Call[AnswerT]) -> AnswerT:
+        """Send a call and read its whole answer."""
+        exchange = _begin(self, call)
+        return await self._persist(exchange, lambda: self._ask(exchange))
+
+    async def open(
+        self, call: Call[PayloadT], fold: Fold[PayloadT]
+    ) -> Opened[PayloadT, AsyncGenerator[PayloadT]]:
+        """Send a call and wait for the first event of its answer."""
+        exchange = _begin(self, call)
+        return await self._persist(exchange, lambda: self._listen(exchange, fold))
+
+    async def _persist(
+        self, exchange: Exchange[PayloadT], attempt: Callable[[], Awaitable[ResultT]]
+    ) -> ResultT:
+        try:
+            result = await attempt()
+        except MeshAPIError as error:
+            if not exchange.attempts.may_follow(error):
+                raise
+            result = await self._repeat(exchange, attempt, error)
+        self.budget.refund()
+        return result
+
+    async def _repeat(
+        self,
+        exchange: Exchange[PayloadT],
+        attempt: Callable[[], Awaitable[ResultT]],
+        first: MeshAPIError,
+    ) -> ResultT:
+        from tenacity import AsyncRetrying  # Only who fails pays for this import.
+
+        async for turn in AsyncRetrying(**exchange.attempts.rules(), sleep=self.sleep):
+            with turn:
+                if turn.retry_state.attempt_number == 1:
+                    raise first
+                return await attempt()
+        raise first
+
+    async def _ask(self, exchange: Exchange[AnswerT]) -> AnswerT:
+        response = await self._head(exchange)
+        return read_answer(exchange.call.model, await self._whole(exchange, response))
+
+    async def _listen(
+        self, exchange: Exchange[PayloadT], fold: Fold[PayloadT]
+    ) -> Opened[PayloadT, AsyncGenerator[PayloadT]]:
+        response = await self._head(exchange)
+        if not response.is_success:
+            raise read_failure(await self._whole(exchange, response))
+        reader = exchange.reader(fold)
+        events = _async_events(exchange, reader, response)
+        first = await anext(events, None)
+        return Opened(reader, [] if first is None else [first], events)
+
+    async def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
+        request = _request(self.http, exchange, await self.settings.token.ask_async())
+        with _translated(exchange):
+            async with asyncio.timeout(exchange.left):
+                response = await self.http.send(request, stream=True, follow_redirects=False)
+        exchange.answered(response.status_code, response.headers.multi_items())
+        return response
+
+    async def _whole(self, exchange: Exchange[PayloadT], response: httpx.Response) -> Reply:
+        body = Body(exchange)
+        pieces = response.aiter_bytes()
+        try:
+            while (piece := await _anext(exchange, pieces)) is not None and body.take(piece):
+                pass
+        finally:
+            await response.aclose()
+        return body.reply()
+
+
+# The events of a stream come from generators, and not from methods of the stream: they hold nothing
+# of the stream, so that one that is dropped half-way is closed at once, in `finally`.
+
+
+def _events(
+    exchange: Exchange[PayloadT], reader: StreamReader[PayloadT], response: httpx.Response
+) -> Generator[PayloadT]:
+    pieces = response.iter_bytes()
+    try:
+        while not reader.done and (piece := _next(exchange, pieces)) is not None:
+            for event in reader.read(piece):
+                yield event
+                exchange.heard()
+        for event in reader.end():
+            yield event
+    except (ConnectionFailed, InvalidResponse) as failure:
+        if error := reader.cut(failure):
+            raise error from None
+    finally:
+        response.close()
+
+
+async def _async_events(
+    exchange: Exchange[PayloadT], reader: StreamReader[PayloadT], response: httpx.Response
+) -> AsyncGenerator[PayloadT]:
+    pieces = response.aiter_bytes()
+    try:
+        while not reader.done and (piece := await _anext(exchange, pieces)) is not None:
+            for event in reader.read(piece):
+                yield event
+                exchange.heard()
+        for event in reader.end():
+            yield event
+    except (ConnectionFailed, InvalidResponse) as failure:
+        if error := reader.cut(failure):
+            raise error from None
+    finally:
+        await response.aclose()
+
+
+def _next(exchange: Exchange[PayloadT], pieces: Iterator[bytes]) -> bytes | None:
+    with _translated(exchange), at_most(exchange.left):
+        piece = next(pieces, None)
+    exchange.check_time()
+    return piece
+
+
+async def _anext(exchange: Exchange[PayloadT], pieces: AsyncIterator[bytes]) -> bytes | None:
+    with _translated(exchange):
+        async with asyncio.timeout(exchange.left):
+            piece = await anext(pieces, None)
+    exchange.check_time()
+    return piece
+
+
+def _begin(transport: Transport | AsyncTransport, call: Call[PayloadT]) -> Exchange[PayloadT]:
+    if transport.http.is_closed:
+        raise ConfigurationError("The client is closed")
+    return Exchange(call, transport.settings, transport.budget, transport.clock)
+
+
+def _request(
+    http: httpx.Client | httpx.AsyncClient, exchange: Exchange[PayloadT], token: Token
+) -> httpx.Request:
+    left = max(exchange.left, 0.001)
+    # Exact limits are set around each wait; these serve a client that is not ours.
+    read = max(left, exchange.settings.timeout.idle) if exchange.call.streams else left
+    connect = min(left, exchange.settings.timeout.connect)
+    return http.build_request(
+        exchange.call.method,
+        exchange.url,
+        content=exchange.call.body,
+        headers=exchange.next_headers(token),
+        timeout=httpx.Timeout(connect=connect, read=read, write=left, pool=left),
+    )
+
+
+# What httpx raises -> what it is to the caller; the first row that fits decides.
+_FAILURES: tuple[tuple[type[Exception], type[MeshAPIError], RetrySafety, str], ...] = (
+    (httpx.PoolTimeout, DeadlineExceeded, "not_sent", "No connection was free in time"),
+    (httpx.ConnectTimeout, DeadlineExceeded, "not_sent", "No connection in time"),
+    (httpx.TimeoutException, DeadlineExceeded, "ambiguous", "No answer in time"),
+    (TimeoutError, DeadlineExceeded, "ambiguous", "No answer in time"),
+    (httpx.ProxyError, ConnectionFailed, "not_sent", "The proxy refused"),
+    (httpx.ConnectError, ConnectionFailed, "not_sent", "No connection"),
+    (httpx.UnsupportedProtocol, ConfigurationError, "final", "The URL cannot be called"),
+    (httpx.InvalidURL, ConfigurationError, "final", "The URL cannot be called"),
+    (httpx.LocalProtocolError, InvalidRequest, "final", "The request cannot be sent"),
+    (httpx.DecodingError, InvalidResponse, "final", "The answer cannot be inflated"),
+    (Exception, ConnectionFailed, "ambiguous", "The connection broke"),
+)
+
+
+@contextmanager
+def _translated(exchange: Exchange[PayloadT]) -> Generator[None]:
+    try:
+        yield
+    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
+        # `from None`: what httpx raises holds the request, and so the token.
+        raise _failure(error, exchange) from None
+
+
+def _failure(error: Exception, exchange: Exchange[PayloadT]) -> MeshAPIError:
+    kind, safety, what = next(row[1:] for row in _FAILURES if isinstance(error, row[0]))
+    reason = str(error) or type(error).__name__
+    return kind(f"{what}: {exchange.url} ({reason})", retry_safety=safety, meta=exchange.meta)

@@ -1,0 +1,306 @@
+"""Everything that can go wrong, as a tree: catch as widely or as narrowly as you like.
+
+    MeshAPIError
+    ├── ConfigurationError          a setting that cannot work
+    ├── InvalidRequest              a request that cannot be sent
+    ├── ConnectionFailed            no answer came
+    │   └── DeadlineExceeded        none came in time
+    ├── InvalidResponse             an answer that is not what the wire promises
+    ├── StreamInterrupted           a stream that ended before it was complete
+    ├── OutputParseError            an answer that is not the type that was asked for
+    └── APIStatusError              the gateway said no
+        ├── BadRequest              400
+        │   ├── ContextWindowExceeded
+        │   └── ContentPolicyViolation
+        ├── Unauthorized            401
+        ├── SpendLimitExceeded      402
+        ├── Forbidden               403
+        ├── NotFound                404
+        │   └── ModelNotFound
+        ├── Conflict                409
+        ├── PayloadTooLarge         413
+        ├── UnprocessableEntity     422
+        │   └── ValidationFailed
+        ├── RateLimitExceeded       429
+        └── ServerError             5xx
+            ├── UpstreamError
+            ├── ProviderNotAvailable    503
+            └── GatewayTimeout          504
+
+The class comes from the code in the body first and from the status second, so the same condition is
+the same class as a 4xx or 5xx, inside a 200, and in the middle of a stream.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from meshapi._core.meta import Meta
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import ValidationError
+
+    from meshapi._core.envelope import ProviderError, ValidationErrorDetail
+    from meshapi.resources.chat.replies import ChatCompletionResponse
+
+RetrySafety: TypeAlias = Literal["not_sent", "refused", "ambiguous", "final"]
+"""Whether a failed request may be sent again.
+
+`not_sent`: it never left, so repeating is free. `refused`: the server turned it away, so repeating
+after the wait is free. `ambiguous`: it may have run and been billed. `final`: no repeat can help.
+"""
+
+
+class MeshAPIError(Exception):
+    """The root of everything this package raises."""
+
+    message: str
+    """What went wrong, in the server's words where it gave any."""
+
+    request_id: str | None
+    """The gateway's id of the request: from the body, else from the header `x-request-id`."""
+
+    retry_after: float | None
+    """Seconds the server asked to wait before the next try; None if it named none."""
+
+    retry_safety: RetrySafety
+    """Whether the request may be sent again."""
+
+    partial: ChatCompletionResponse | None
+    """What a stream had delivered before it failed; None before its first event."""
+
+    meta: Meta
+    """The exchange: HTTP status, headers, attempts, seconds."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        retry_safety: RetrySafety = "final",
+        partial: ChatCompletionResponse | None = None,
+        meta: Meta | None = None,
+    ) -> None:
+        """Keep the facts; everything but the message is optional."""
+        super().__init__(message)
+        self.message = message
+        self.meta = meta or Meta()
+        self.request_id = request_id or self.meta.request_id
+        self.retry_after = retry_after
+        self.retry_safety = retry_safety
+        self.partial = partial
+
+    def __str__(self) -> str:
+        return self._ending_with_request_id(self.message)
+
+    def _ending_with_request_id(self, sentence: str) -> str:
+        return (
+            f"{sentence.rstrip('.')}, request id {self.request_id}" if self.request_id else sentence
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions pickle as `class(*args)`, which a required keyword argument would refuse.
+        return _revive, (type(self), self.args), self.__dict__
+
+
+def _revive(kind: type[MeshAPIError], args: tuple[object, ...]) -> MeshAPIError:
+    return kind.__new__(kind, *args)
+
+
+class ConfigurationError(MeshAPIError):
+    """A setting cannot work: token, base_url, proxy or TLS; or the client was used after close."""
+
+
+class InvalidRequest(MeshAPIError, ValueError):
+    """The request cannot be sent: not a params object, NaN, a value that JSON has no form for."""
+
+
+class ConnectionFailed(MeshAPIError):
+    """No answer came: DNS, refused, TLS, reset, or bytes that are not HTTP."""
+
+
+class DeadlineExceeded(ConnectionFailed):
+    """The total deadline, or the limit for connect, first event or idle, passed first."""
+
+
+class InvalidResponse(MeshAPIError):
+    """The answer is not what the wire promises: HTML in a 200, bad JSON, too large, a redirect."""
+
+
+class StreamInterrupted(MeshAPIError):
+    """The stream ended before it was complete; `partial` holds what had come."""
+
+    events: int
+    """How many events came before the end."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        events: int = 0,
+        request_id: str | None = None,
+        retry_safety: RetrySafety = "ambiguous",
+        partial: ChatCompletionResponse | None = None,
+        meta: Meta | None = None,
+    ) -> None:
+        """Keep the facts; `events` counts what came."""
+        super().__init__(
+            message, request_id=request_id, retry_safety=retry_safety, partial=partial, meta=meta
+        )
+        self.events = events
+
+
+class OutputParseError(MeshAPIError):
+    """The answer came, but it is not the type that was asked for."""
+
+    completion: ChatCompletionResponse
+    """The whole answer, so also its usage."""
+
+    raw_text: str
+    """The text that could not be read."""
+
+    validation_error: ValidationError | None
+    """What pydantic said of it; None where the text was refused before it was read."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        completion: ChatCompletionResponse,
+        raw_text: str,
+        validation_error: ValidationError | None = None,
+    ) -> None:
+        """Keep the answer next to what is wrong with it."""
+        super().__init__(message, meta=completion.meta)
+        self.completion = completion
+        self.raw_text = raw_text
+        self.validation_error = validation_error
+
+
+class APIStatusError(MeshAPIError):
+    """The gateway, or the provider behind it, answered with an error."""
+
+    status_code: int
+    """The HTTP status that the error stands for; `meta.status_code` is what was on the wire."""
+
+    code: str | int | None
+    """The wire's own code: one of `ErrorBodyCode`, a newer string, or a provider's number."""
+
+    param: str | None
+    """The request field at fault, where the server named it."""
+
+    details: list[ValidationErrorDetail]
+    """One entry per field that failed validation; empty where there are none."""
+
+    provider_error: ProviderError | None
+    """What the model's provider said, where the gateway passed it on."""
+
+    body: Mapping[str, object]
+    """The whole error object as it was sent, fields this version does not know included."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int,
+        code: str | int | None = None,
+        param: str | None = None,
+        details: list[ValidationErrorDetail] | None = None,
+        provider_error: ProviderError | None = None,
+        body: Mapping[str, object] | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        retry_safety: RetrySafety = "final",
+        partial: ChatCompletionResponse | None = None,
+        meta: Meta | None = None,
+    ) -> None:
+        """Keep the facts of the error envelope."""
+        super().__init__(
+            message,
+            request_id=request_id,
+            retry_after=retry_after,
+            retry_safety=retry_safety,
+            partial=partial,
+            meta=meta,
+        )
+        self.status_code = status_code
+        self.code = code
+        self.param = param
+        self.details = details or []
+        self.provider_error = provider_error
+        self.body = body or {}
+
+    def __str__(self) -> str:
+        label = " ".join(str(part) for part in (self.status_code, self.code) if part is not None)
+        return self._ending_with_request_id(f"{self.message.rstrip('.')} ({label})")
+
+
+class BadRequest(APIStatusError):
+    """400: a field is missing, malformed or not supported by the model."""
+
+
+class ContextWindowExceeded(BadRequest):
+    """The messages hold more tokens than the model can take."""
+
+
+class ContentPolicyViolation(BadRequest):
+    """The provider's content filter refused the request."""
+
+
+class Unauthorized(APIStatusError):
+    """401: the token is missing, malformed, unknown or revoked."""
+
+
+class SpendLimitExceeded(APIStatusError):
+    """402: the key reached its spend cap, or the account has no credit. Repeating cannot help."""
+
+
+class Forbidden(APIStatusError):
+    """403: the token is valid, but not active or not allowed to do this."""
+
+
+class NotFound(APIStatusError):
+    """404: a template or another resource does not exist, or this key cannot see it."""
+
+
+class ModelNotFound(NotFound):
+    """The model is unknown, disabled, or not allowed for this key."""
+
+
+class Conflict(APIStatusError):
+    """409: the state of the resource does not allow this."""
+
+
+class PayloadTooLarge(APIStatusError):
+    """413: the request body is larger than the gateway takes (32 MiB)."""
+
+
+class UnprocessableEntity(APIStatusError):
+    """422: well-formed, but it makes no sense to the gateway."""
+
+
+class ValidationFailed(UnprocessableEntity):
+    """The body broke the schema; `details` names each field and what is wrong with it."""
+
+
+class RateLimitExceeded(APIStatusError):
+    """429: requests per minute or per day are used up; `retry_after` says when to come back."""
+
+
+class ServerError(APIStatusError):
+    """5xx: the gateway or the provider failed."""
+
+
+class UpstreamError(ServerError):
+    """The model's provider failed; `provider_error` says how, where it is known."""
+
+
+class ProviderNotAvailable(ServerError):
+    """503: the provider is not configured on this deployment, or is switched off for now."""
+
+
+class GatewayTimeout(ServerError):
+    """504: the provider did not answer in time."""

@@ -1,0 +1,114 @@
+"""A language model in a hundred lines: it samples like a large one, and talks nonsense.
+
+It knows which word follows which two in Python's own help texts, and nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pydoc_data.topics import topics
+from typing import Literal, TypeAlias
+
+Context: TypeAlias = tuple[str, str]
+FinishReason: TypeAlias = Literal["stop", "length"]
+_EDGE = ""
+_ENOUGH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Babbled:
+    """What the model said, in tokens, and why it stopped."""
+
+    tokens: Sequence[str]
+    finish_reason: FinishReason
+
+
+def tokens_of(text: str) -> list[str]:
+    """Cut text into tokens: words and marks, each with the space before it."""
+    return re.findall(r"\s*\w+|\s*[^\w\s]|\s+$", text)
+
+
+def babble(
+    prompt: str,
+    *,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    seed: int | None = None,
+    stop: Sequence[str] = (),
+    max_tokens: int = 80,
+) -> Babbled:
+    """Continue where a word of the prompt leads.
+
+    Args:
+        prompt: what was asked; its words decide where the answer begins.
+        temperature: 0 always takes the likeliest token, 1 samples as the texts have it.
+        top_p: sample only among the likeliest tokens that reach this share together.
+        seed: the same seed and prompt give the same answer.
+        stop: sequences before which the answer ends.
+        max_tokens: how long the answer may be.
+    """
+    dice = random.Random(seed)
+    context = _beginning(prompt, dice)
+    said = [context[1]] if context[1] else []
+    while len(said) < max_tokens:
+        token = _sampled(_followers()[context], temperature, top_p, dice)
+        if token != _EDGE:
+            opens_paragraph = bool(said) and not context[1]
+            said.append(f" {token}" if opens_paragraph else token)
+            context = (context[1], token)
+        elif len(said) < _ENOUGH:
+            context = (_EDGE, _EDGE)
+        else:
+            return _cut(said, stop, "stop")
+    return _cut(said, stop, "length")
+
+
+def _cut(said: list[str], stop: Sequence[str], reason: FinishReason) -> Babbled:
+    text = "".join(said)
+    cut = min((text.find(each) for each in stop if each and each in text), default=None)
+    if cut is None:
+        return Babbled(said, reason)
+    return Babbled(tokens_of(text[:cut]), "stop")
+
+
+def _beginning(prompt: str, dice: random.Random) -> Context:
+    asked = {word.lower() for word in re.findall(r"\w{4,}", prompt)}
+    openings = [first for first in _followers()[_EDGE, _EDGE] if first.strip().lower() in asked]
+    return (_EDGE, dice.choice(openings)) if openings else (_EDGE, _EDGE)
+
+
+def _sampled(choices: Counter[str], temperature: float, top_p: float, dice: random.Random) -> str:
+    ranked = choices.most_common()
+    if temperature == 0:
+        return ranked[0][0]
+    most = ranked[0][1]
+    weights = [(count / most) ** (1 / temperature) for _, count in ranked]
+    enough = top_p * sum(weights)
+    kept = 1 + sum(total < enough for total in accumulate(weights))
+    return dice.choices([token for token, _ in ranked[:kept]], weights[:kept])[0]
+
+
+@functools.cache
+def _followers() -> dict[Context, Counter[str]]:
+    followers: defaultdict[Context, Counter[str]] = defaultdict(Counter)
+    for paragraph in _prose(topics.values()):
+        before, last = _EDGE, _EDGE
+        for token in [*tokens_of(paragraph), _EDGE]:
+            followers[before, last][token] += 1
+            before, last = last, token
+    return dict(followers)
+
+
+def _prose(texts: Iterable[str]) -> Iterable[str]:
+    """The paragraphs that are sentences: no code, tables, headings or lists."""
+    for text in texts:
+        for paragraph in text.split("\n\n"):
+            words = " ".join(paragraph.split())
+            if re.fullmatch(r"[A-Z][^*|=`_>\[\]{}\\+^~]{40,}\.", words):
+                yield words

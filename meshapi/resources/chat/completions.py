@@ -1,0 +1,142 @@
+"""The calls of `POST /v1/chat/completions`, and `client.chat` above them."""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+from typing_extensions import Unpack
+
+from meshapi._core.call import Call, CallOptions
+from meshapi._core.resource import AsyncResource, Resource, post
+from meshapi._core.transport import AsyncTransport, Transport
+from meshapi.resources.chat.params import ChatCompletionParams
+from meshapi.resources.chat.replies import ChatCompletionChunk, ChatCompletionResponse
+from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
+
+_PATH = "/v1/chat/completions"
+
+
+class ChatCompletions(Resource):
+    """`client.chat.completions`: ask a model."""
+
+    @overload
+    def create(
+        self, params: ChatCompletionParams[Literal[False]], **options: Unpack[CallOptions]
+    ) -> ChatCompletionResponse: ...
+
+    @overload
+    def create(
+        self, params: ChatCompletionParams[Literal[True]], **options: Unpack[CallOptions]
+    ) -> ChatCompletionStream: ...
+
+    @overload
+    def create(
+        self, params: ChatCompletionParams[bool], **options: Unpack[CallOptions]
+    ) -> ChatCompletionResponse | ChatCompletionStream: ...
+
+    def create(
+        self, params: ChatCompletionParams[bool], **options: Unpack[CallOptions]
+    ) -> ChatCompletionResponse | ChatCompletionStream:
+        """Ask for a completion: whole, or as a stream when `params.stream` is True.
+
+        Raises:
+            APIStatusError: the gateway refused; its subclasses say why.
+            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
+            InvalidResponse: the answer is not what the wire promises.
+            InvalidRequest: the params cannot be sent.
+        """
+        if getattr(params, "stream", None) is True:
+            return self.stream(params, **options)
+        return self._with(options).send(_whole(params, options))
+
+    def stream(
+        self, params: ChatCompletionParams[bool], **options: Unpack[CallOptions]
+    ) -> ChatCompletionStream:
+        """Ask for a completion as a stream, whatever `params.stream` says.
+
+        Raises:
+            APIStatusError: the gateway refused; its subclasses say why.
+            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
+            StreamInterrupted: what came is no stream.
+            InvalidRequest: the params cannot be sent.
+        """
+        return ChatCompletionStream(self._with(options), _streamed(params, options))
+
+
+class AsyncChatCompletions(AsyncResource):
+    """`client.chat.completions`: ask a model."""
+
+    @overload
+    async def create(
+        self, params: ChatCompletionParams[Literal[False]], **options: Unpack[CallOptions]
+    ) -> ChatCompletionResponse: ...
+
+    @overload
+    async def create(
+        self, params: ChatCompletionParams[Literal[True]], **options: Unpack[CallOptions]
+    ) -> AsyncChatCompletionStream: ...
+
+    @overload
+    async def create(
+        self, params: ChatCompletionParams[bool], **options: Unpack[CallOptions]
+    ) -> ChatCompletionResponse | AsyncChatCompletionStream: ...
+
+    async def create(
+        self, params: ChatCompletionParams[bool], **options: Unpack[CallOptions]
+    ) -> ChatCompletionResponse | AsyncChatCompletionStream:
+        """Ask for a completion: whole, or as a stream when `params.stream` is True.
+
+        Raises:
+            APIStatusError: the gateway refused; its subclasses say why.
+            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
+            InvalidResponse: the answer is not what the wire promises.
+            InvalidRequest: the params cannot be sent.
+        """
+        if getattr(params, "stream", None) is True:
+            return await self.stream(params, **options).__aenter__()
+        return await self._with(options).send(_whole(params, options))
+
+    def stream(
+        self, params: ChatCompletionParams[bool], **options: Unpack[CallOptions]
+    ) -> AsyncChatCompletionStream:
+        """Ask for a completion as a stream, whatever `params.stream` says.
+
+        Raises:
+            APIStatusError: the gateway refused; its subclasses say why.
+            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
+            StreamInterrupted: what came is no stream.
+            InvalidRequest: the params cannot be sent.
+        """
+        return AsyncChatCompletionStream(self._with(options), _streamed(params, options))
+
+
+def _whole(
+    params: ChatCompletionParams[bool], options: CallOptions
+) -> Call[ChatCompletionResponse]:
+    return post(_PATH, params, ChatCompletionParams, ChatCompletionResponse, options)
+
+
+def _streamed(
+    params: ChatCompletionParams[bool], options: CallOptions
+) -> Call[ChatCompletionChunk]:
+    if getattr(params, "stream", None) is False:
+        params = params.model_copy(update={"stream": True})
+    return post(_PATH, params, ChatCompletionParams, ChatCompletionChunk, options, streams=True)
+
+
+class Chat(Resource):
+    """`client.chat`: conversations with a model."""
+
+    def __init__(self, transport: Transport) -> None:
+        """Mount what is below."""
+        super().__init__(transport)
+        self.completions = ChatCompletions(transport)
+
+
+class AsyncChat(AsyncResource):
+    """`client.chat`: conversations with a model."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        """Mount what is below."""
+        super().__init__(transport)
+        self.completions = AsyncChatCompletions(transport)

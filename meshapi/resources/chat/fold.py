@@ -1,0 +1,179 @@
+"""The chunks of a stream, added up to the completion that they were cut from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from meshapi._core.checks import fields_of, items_of
+from meshapi._core.meta import Meta
+from meshapi._core.models import with_meta
+from meshapi.resources.chat.messages import TextContentPart
+from meshapi.resources.chat.replies import (
+    ChatCompletionChunk,
+    ChatCompletionChunkChoice,
+    ChatCompletionDelta,
+    ChatCompletionResponse,
+    ToolCallDelta,
+    UsageInfo,
+)
+
+
+class CompletionFold:
+    """Adds chunks up; complete once every choice that began has a finish_reason."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._fields = _Record()
+        self._choices: dict[int, _Choice] = {}
+        self.usage: UsageInfo | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every choice that began has ended."""
+        choices = self._choices.values()
+        return bool(choices) and all(choice.finished for choice in choices)
+
+    def add(self, chunk: ChatCompletionChunk) -> None:
+        """Take the next chunk."""
+        self._fields.add((name, value) for name, value in chunk if name != "choices")
+        self.usage = chunk.usage or self.usage
+        for choice in chunk.choices:
+            if choice.index not in self._choices:
+                self._choices[choice.index] = _Choice()
+            self._choices[choice.index].add(choice)
+
+    def partial(self, meta: Meta) -> ChatCompletionResponse:
+        """The completion so far."""
+        choices = [
+            {**choice.result(), "index": index} for index, choice in sorted(self._choices.items())
+        ]
+        fields = {**self._fields.result(), "object": "chat.completion", "choices": choices}
+        return with_meta(ChatCompletionResponse.model_validate(fields), meta)
+
+
+class _Record:
+    """Fields that grow: named texts are joined, of all others the newest that says something stays.
+
+    Texts are kept in pieces, so that adding to a long one costs no more than to a short one.
+    """
+
+    def __init__(self, *texts: str) -> None:
+        self._texts = texts
+        self._pieces: dict[str, list[str]] = {}
+        self._fields: dict[str, Any] = {}
+
+    def add(self, fields: Iterable[tuple[str, Any]]) -> None:
+        for name, value in fields:
+            if name in self._texts and isinstance(value, str):
+                self._pieces.setdefault(name, []).append(value)
+            elif value is not None and value != "":
+                self._fields[name] = value
+
+    def result(self) -> dict[str, Any]:
+        return self._fields | {name: "".join(pieces) for name, pieces in self._pieces.items()}
+
+
+class _Choice:
+    def __init__(self) -> None:
+        self.finished = False
+        self._fields = _Record()
+        self._logprobs: dict[str, list[Any]] = {}
+        self._message = _Message()
+
+    def add(self, choice: ChatCompletionChunkChoice) -> None:
+        self.finished = self.finished or bool(choice.finish_reason)
+        self._fields.add(field for field in choice if field[0] not in {"delta", "logprobs"})
+        for name, tokens in choice.logprobs or ():
+            self._logprobs.setdefault(name, []).extend(items_of(tokens))
+        self._message.add(choice.delta)
+
+    def result(self) -> dict[str, Any]:
+        logprobs = {"logprobs": self._logprobs} if self._logprobs else {}
+        return self._fields.result() | logprobs | {"message": self._message.result()}
+
+
+class _Message:
+    def __init__(self) -> None:
+        self._fields = _Record("content", "refusal", "reasoning", "reasoning_content")
+        self._nested = {
+            "audio": _Record("data", "transcript"),
+            "function_call": _Record("arguments"),
+        }
+        self._lists: dict[str, list[Any]] = {}
+        self._reasoning: dict[int, _Record] = {}
+        self._calls = _ToolCalls()
+
+    def add(self, delta: ChatCompletionDelta) -> None:
+        for name, value in delta:
+            if name == "tool_calls":
+                self._calls.add(value or ())
+            elif name == "reasoning_details":
+                self._add_reasoning(items_of(value))
+            elif name in self._nested:
+                self._nested[name].add(fields_of(value).items())
+            elif isinstance(value, list):
+                self._lists.setdefault(name, []).extend(items_of(cast("object", value)))
+            else:
+                self._fields.add([(name, value)])
+
+    def _add_reasoning(self, details: list[object]) -> None:
+        for detail in map(fields_of, details):
+            index = detail.get("index")
+            place = index if isinstance(index, int) else len(self._reasoning)
+            record = self._reasoning.setdefault(place, _Record("text", "summary"))
+            record.add(detail.items())
+
+    def result(self) -> dict[str, Any]:
+        message = self._fields.result() | self._lists
+        text = self._fields.result().get("content")
+        if text and "content" in self._lists:
+            message["content"] = [TextContentPart(text=text), *self._lists["content"]]
+        grown: dict[str, Any] = {name: each.result() for name, each in self._nested.items()}
+        grown["tool_calls"] = self._calls.result()
+        grown["reasoning_details"] = [
+            record.result() for _, record in sorted(self._reasoning.items())
+        ]
+        return message | {name: value for name, value in grown.items() if value}
+
+
+class _ToolCalls:
+    """Puts each piece to its call: by index, else by id, else to the call that came last."""
+
+    def __init__(self) -> None:
+        self._calls: list[_ToolCall] = []
+        self._known: dict[int | str, _ToolCall] = {}
+
+    def add(self, pieces: Iterable[ToolCallDelta]) -> None:
+        for piece in pieces:
+            call = self._call_of(piece)
+            if piece.id:
+                self._known[piece.id] = call
+            call.add(piece)
+
+    def _call_of(self, piece: ToolCallDelta) -> _ToolCall:
+        if piece.index is None and not piece.id and self._calls:
+            return self._calls[-1]
+        name = piece.index if piece.index is not None else piece.id or ""
+        if name not in self._known:
+            place = len(self._calls) if piece.index is None else piece.index
+            self._known[name] = _ToolCall(place)
+            self._calls.append(self._known[name])
+        return self._known[name]
+
+    def result(self) -> list[dict[str, Any]]:
+        return [call.result() for call in sorted(self._calls, key=lambda call: call.place)]
+
+
+class _ToolCall:
+    def __init__(self, place: int) -> None:
+        self.place = place
+        self._fields = _Record()
+        self._function = _Record("arguments")
+
+    def add(self, piece: ToolCallDelta) -> None:
+        self._fields.add(field for field in piece if field[0] not in {"index", "function"})
+        self._function.add(piece.function or ())
+
+    def result(self) -> dict[str, Any]:
+        return {**self._fields.result(), "function": self._function.result()}

@@ -1,0 +1,67 @@
+"""A streamed completion: chunks as they come, their text, and at the end the whole answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+from meshapi._core.call import Call
+from meshapi._core.streams import AsyncStream, Stream
+from meshapi._core.transport import AsyncTransport, Transport
+from meshapi.resources.chat.fold import CompletionFold
+from meshapi.resources.chat.replies import ChatCompletionChunk, ChatCompletionResponse, UsageInfo
+
+
+class ChatCompletionStream(Stream[ChatCompletionChunk]):
+    """The chunks of a completion; their text in `text_stream`, the whole answer in `final()`."""
+
+    def __init__(self, transport: Transport, call: Call[ChatCompletionChunk]) -> None:
+        """Send the call, and wait for the first chunk."""
+        self._fold = CompletionFold()
+        super().__init__(transport, call, self._fold)
+
+    @property
+    def text_stream(self) -> Iterator[str]:
+        """The first answer's text, piece by piece."""
+        return (chunk.text for chunk in self if chunk.text)
+
+    @property
+    def usage(self) -> UsageInfo | None:
+        """Tokens used; None until the chunk that brings them (one of the last) has been read."""
+        return self._fold.usage
+
+    def final(self) -> ChatCompletionResponse:
+        """Read what is left, and add all chunks up to the whole answer.
+
+        Raises:
+            StreamInterrupted: the stream ended, or was closed, before it was complete.
+        """
+        self._finish()
+        return self._fold.partial(self.meta)
+
+
+class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
+    """The chunks of a completion; their text in `text_stream`, the whole answer in `final()`."""
+
+    def __init__(self, transport: AsyncTransport, call: Call[ChatCompletionChunk]) -> None:
+        """Send nothing yet: entering the stream, or asking for its first chunk, does."""
+        self._fold = CompletionFold()
+        super().__init__(transport, call, self._fold)
+
+    @property
+    def text_stream(self) -> AsyncIterator[str]:
+        """The first answer's text, piece by piece."""
+        return (chunk.text async for chunk in self if chunk.text)
+
+    @property
+    def usage(self) -> UsageInfo | None:
+        """Tokens used; None until the chunk that brings them (one of the last) has been read."""
+        return self._fold.usage
+
+    async def final(self) -> ChatCompletionResponse:
+        """Read what is left, and add all chunks up to the whole answer.
+
+        Raises:
+            StreamInterrupted: the stream ended, or was closed, before it was complete.
+        """
+        await self._finish()
+        return self._fold.partial(self.meta)

@@ -1,0 +1,94 @@
+"""Tools: what the model may call, how it is told to, and the calls it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, GetPydanticSchema
+from pydantic_core import to_json
+
+from meshapi._core.models import NullableText, Params, Payload, Tagged, Text
+
+
+class ToolFunctionParameters(Payload):
+    """The JSON Schema of a function's arguments: any fields, kept as they are, nulls included."""
+
+
+class ToolFunction(Params):
+    """A function that the model may call."""
+
+    name: Text
+    """The name that the model calls it by."""
+
+    description: Text | None = None
+    """What it does, in words for the model."""
+
+    parameters: Annotated[
+        ToolFunctionParameters | Mapping[str, object] | None,
+        GetPydanticSchema(lambda _source, handler: handler(ToolFunctionParameters | None)),
+    ] = None
+    """The JSON Schema of its arguments, as a model or as a plain mapping."""
+
+    strict: bool | None = None
+    """Whether the arguments must follow the schema to the letter (OpenAI's field)."""
+
+
+class Tool(Tagged, Params):
+    """A tool that the model may call."""
+
+    type: Literal["function"] = "function"
+    """Always `function`; sent whether it was given or not."""
+
+    function: ToolFunction
+    """The function itself."""
+
+
+class ToolChoiceFunction(Params):
+    """The function that the model must call."""
+
+    name: Text
+    """Its name."""
+
+
+class ToolChoice(Tagged, Params):
+    """An order to call one function."""
+
+    type: Literal["function"] = "function"
+    """Always `function`; sent whether it was given or not."""
+
+    function: ToolChoiceFunction
+    """The function to call."""
+
+
+def _json_text(arguments: object) -> object:
+    if arguments is None or isinstance(arguments, str):
+        return arguments or ""
+    return to_json(arguments).decode()
+
+
+ToolArguments: TypeAlias = Annotated[str, BeforeValidator(_json_text), Field(default="")]
+"""Arguments as JSON text; a server that sends an object instead is read as its JSON."""
+
+
+class ToolCallFunction(Payload):
+    """What to call, and with what."""
+
+    name: Annotated[NullableText, Field(default="")]
+    """The function's name."""
+
+    arguments: ToolArguments
+    """The arguments: a JSON object as text, exactly as the model wrote it."""
+
+
+class ToolCall(Tagged, Payload):
+    """A call that the model asks for; answer it with a `tool` message of the same id."""
+
+    id: Annotated[NullableText, Field(default="")]
+    """Names this call; its answer carries it as `tool_call_id`."""
+
+    type: str = "function"
+    """`function`; sent whether it was given or not."""
+
+    function: ToolCallFunction
+    """What to call."""

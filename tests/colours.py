@@ -1,0 +1,109 @@
+"""One test, both colours: the same words drive `MeshAPI` and `AsyncMeshAPI`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar, cast
+
+import httpx
+
+from meshapi import (
+    AsyncChatCompletionStream,
+    AsyncMeshAPI,
+    ChatCompletionChunk,
+    ChatCompletionStream,
+    MeshAPI,
+)
+
+T = TypeVar("T")
+Client: TypeAlias = MeshAPI | AsyncMeshAPI
+AnyStream: TypeAlias = ChatCompletionStream | AsyncChatCompletionStream
+
+
+class Sync:
+    """Plain calls."""
+
+    name = "sync"
+
+    def client(self, **options: object) -> Client:
+        return cast("Callable[..., MeshAPI]", MeshAPI)(**options)
+
+    def mocked(self, answer: Callable[[httpx.Request], httpx.Response]) -> object:
+        """An httpx client of the user's own, answering from memory."""
+        return httpx.Client(transport=httpx.MockTransport(answer))
+
+    def settle(self, value: T | Awaitable[T]) -> T:
+        return cast("T", value)
+
+    def collect(self, stream: AnyStream) -> list[ChatCompletionChunk]:
+        assert isinstance(stream, ChatCompletionStream)
+        return list(stream)
+
+    def text_of(self, stream: AnyStream) -> list[str]:
+        assert isinstance(stream, ChatCompletionStream)
+        return list(stream.text_stream)
+
+    def take(self, stream: AnyStream, count: int) -> list[ChatCompletionChunk]:
+        """Read so many events, and leave by `break`."""
+        assert isinstance(stream, ChatCompletionStream)
+        taken: list[ChatCompletionChunk] = []
+        for event in stream:
+            taken.append(event)
+            if len(taken) == count:
+                break
+        return taken
+
+    def end(self) -> None:
+        """Nothing to clean up."""
+
+
+class Async(Sync):
+    """The same calls, each awaited on one event loop."""
+
+    name = "async"
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+
+    def client(self, **options: object) -> Client:
+        return cast("Callable[..., AsyncMeshAPI]", AsyncMeshAPI)(**options)
+
+    def mocked(self, answer: Callable[[httpx.Request], httpx.Response]) -> object:
+        return httpx.AsyncClient(transport=httpx.MockTransport(answer))
+
+    def settle(self, value: T | Awaitable[T]) -> T:
+        async def awaited() -> T:
+            return await value if inspect.isawaitable(value) else value
+
+        return self._runner.run(awaited())
+
+    def collect(self, stream: AnyStream) -> list[ChatCompletionChunk]:
+        async def collected() -> list[ChatCompletionChunk]:
+            assert isinstance(stream, AsyncChatCompletionStream)
+            return [event async for event in stream]
+
+        return self._runner.run(collected())
+
+    def text_of(self, stream: AnyStream) -> list[str]:
+        async def collected() -> list[str]:
+            assert isinstance(stream, AsyncChatCompletionStream)
+            return [text async for text in stream.text_stream]
+
+        return self._runner.run(collected())
+
+    def take(self, stream: AnyStream, count: int) -> list[ChatCompletionChunk]:
+        async def taken() -> list[ChatCompletionChunk]:
+            assert isinstance(stream, AsyncChatCompletionStream)
+            events: list[ChatCompletionChunk] = []
+            async for event in stream:
+                events.append(event)
+                if len(events) == count:
+                    break
+            return events
+
+        return self._runner.run(taken())
+
+    def end(self) -> None:
+        self._runner.close()
