@@ -125,7 +125,7 @@ class MeshAPI:
         self.close()
 
     def __repr__(self) -> str:
-        return f"MeshAPI(base_url={self._transport.settings.base_url!r})"
+        return _repr(self)
 
 
 class AsyncMeshAPI:
@@ -228,10 +228,17 @@ class AsyncMeshAPI:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"AsyncMeshAPI(base_url={self._transport.settings.base_url!r})"
+        return _repr(self)
 
 
 HttpT = TypeVar("HttpT", httpx.Client, httpx.AsyncClient)
+
+
+def _repr(client: object) -> str:
+    # A client whose settings were refused has no transport, and still is shown in a traceback.
+    transport: Transport | AsyncTransport | None = getattr(client, "_transport", None)
+    base_url = transport.settings.base_url if transport else None
+    return f"{type(client).__name__}(base_url={base_url!r})"
 
 
 def _masked(token: AsyncTokenSource | None) -> Token | None:

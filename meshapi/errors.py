@@ -234,8 +234,13 @@ class APIStatusError(MeshAPIError):
         self.body = body or {}
 
     def __str__(self) -> str:
-        label = " ".join(str(part) for part in (self.status_code, self.code) if part is not None)
-        return self._ending_with_request_id(f"{self.message.rstrip('.')} ({label})")
+        sentence = self.message.rstrip(".")
+        if self.details:
+            sentence += ": " + "; ".join(str(detail) for detail in self.details)
+        label = (
+            f"{self.status_code} {self.code}" if isinstance(self.code, str) else self.status_code
+        )
+        return self._ending_with_request_id(f"{sentence} ({label})")
 
 
 class BadRequest(APIStatusError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar, cast
+from typing import Literal, TypeAlias, TypeVar, cast
 
 import httpx
 
@@ -13,6 +13,7 @@ from meshapi import (
     AsyncChatCompletionStream,
     AsyncMeshAPI,
     ChatCompletionChunk,
+    ChatCompletionParams,
     ChatCompletionStream,
     MeshAPI,
 )
@@ -36,6 +37,12 @@ class Sync:
 
     def settle(self, value: T | Awaitable[T]) -> T:
         return cast("T", value)
+
+    def create_stream(
+        self, client: Client, params: ChatCompletionParams[Literal[True]]
+    ) -> AnyStream:
+        assert isinstance(client, MeshAPI)
+        return client.chat.completions.create(params)
 
     def collect(self, stream: AnyStream) -> list[ChatCompletionChunk]:
         assert isinstance(stream, ChatCompletionStream)
@@ -75,9 +82,15 @@ class Async(Sync):
 
     def settle(self, value: T | Awaitable[T]) -> T:
         async def awaited() -> T:
-            return await value if inspect.isawaitable(value) else value
+            return cast("T", await value if inspect.isawaitable(value) else value)
 
         return self._runner.run(awaited())
+
+    def create_stream(
+        self, client: Client, params: ChatCompletionParams[Literal[True]]
+    ) -> AnyStream:
+        assert isinstance(client, AsyncMeshAPI)
+        return self._runner.run(client.chat.completions.create(params))
 
     def collect(self, stream: AnyStream) -> list[ChatCompletionChunk]:
         async def collected() -> list[ChatCompletionChunk]:

@@ -10,7 +10,14 @@ import httpx
 import pytest
 
 import meshapi
-from meshapi import APIStatusError, ChatCompletionParams, ChatCompletionResponse, MeshAPIError
+from meshapi import (
+    APIStatusError,
+    AsyncChatCompletionStream,
+    ChatCompletionParams,
+    ChatCompletionResponse,
+    ChatCompletionStream,
+    MeshAPIError,
+)
 from meshapi.local import LocalGateway
 from tests.colours import Client, Sync
 from tests.wire_server import WireServer, events, response
@@ -29,17 +36,18 @@ def test_a_published_body_goes_out_as_it_is_and_comes_back_typed(
     client = colour.client(base_url=gateway.base_url, token=gateway.token)
 
     params: ChatCompletionParams[bool] = ChatCompletionParams(**body)
-    answer = colour.settle(client.chat.completions.create(params))
-    if not isinstance(answer, ChatCompletionResponse):
-        answer = colour.settle(answer.final())
+    asked: object = colour.settle(client.chat.completions.create(params))
+    if isinstance(asked, (ChatCompletionStream, AsyncChatCompletionStream)):
+        asked = colour.settle(asked.final())
     colour.settle(client.close())
 
     assert json.loads(gateway.requests[-1].body) == body
-    assert answer.text
-    assert answer.choices[0].finish_reason in {"stop", "length"}
-    assert answer.usage is not None
-    assert answer.usage.total_tokens > 0
-    assert answer.meta.request_id is not None
+    assert isinstance(asked, ChatCompletionResponse)
+    assert asked.text
+    assert asked.choices[0].finish_reason in {"stop", "length"}
+    assert asked.usage is not None
+    assert asked.usage.total_tokens > 0
+    assert asked.meta.request_id is not None
 
 
 def script_of(sample: dict[str, Any]) -> bytes:

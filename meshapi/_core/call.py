@@ -14,7 +14,7 @@ from meshapi._core.checks import fields_of
 from meshapi._core.envelope import read_error
 from meshapi._core.meta import Meta
 from meshapi._core.models import AnswerT, Params, Payload, with_meta
-from meshapi._core.settings import Timeout
+from meshapi._core.settings import Timeout, Token
 from meshapi.errors import APIStatusError, InvalidRequest, InvalidResponse, MeshAPIError
 
 
@@ -58,6 +58,7 @@ class Reply:
 
     content: bytes = field(repr=False)
     meta: Meta
+    token: Token
 
 
 def encode(params: Params, options: CallOptions) -> bytes:
@@ -99,7 +100,7 @@ def read_answer(model: type[AnswerT], reply: Reply) -> AnswerT:
         answer = model.model_validate_json(reply.content)
     except ValidationError as problem:
         raise _not_an_answer(reply, problem) from None
-    if error := in_band_error(answer, reply.meta):
+    if error := in_band_error(answer, reply.meta, reply.token):
         raise error
     return with_meta(answer, reply.meta)
 
@@ -108,23 +109,23 @@ def read_failure(reply: Reply) -> MeshAPIError:
     """Read an answer whose status says that it is none."""
     status = reply.meta.status_code or 0
     if status >= 400:
-        return read_error(document_of(reply.content), reply.meta)
+        return read_error(document_of(reply.content), reply.meta, reply.token)
     return InvalidResponse(
         f"The server redirected ({status}), which is not followed: check base_url", meta=reply.meta
     )
 
 
-def in_band_error(payload: Payload, meta: Meta) -> APIStatusError | None:
+def in_band_error(payload: Payload, meta: Meta, token: Token) -> APIStatusError | None:
     """The error that a payload carries beside or instead of its fields, if any."""
     extra = payload.model_extra
-    return read_error(extra, meta) if extra and extra.get("error") else None
+    return read_error(extra, meta, token) if extra and extra.get("error") else None
 
 
 def _not_an_answer(reply: Reply, problem: ValidationError) -> MeshAPIError:
     """Tell why a body with a good status could not be read."""
     document = document_of(reply.content)
     if fields_of(document).get("error"):
-        return read_error(document, reply.meta)
+        return read_error(document, reply.meta, reply.token)
     if document is not None:
         return InvalidResponse(f"The answer does not fit: {summary(problem)}", meta=reply.meta)
     kind = reply.meta.headers.get("content-type", "of no content type")

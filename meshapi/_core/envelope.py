@@ -14,6 +14,7 @@ from meshapi._core.checks import fields_of, items_of
 from meshapi._core.meta import Meta
 from meshapi._core.models import NullableText, Payload, null_reads_as
 from meshapi._core.retry import longest_wait, safety_of_status
+from meshapi._core.settings import Token
 
 ErrorBodyCode: TypeAlias = (
     Literal[
@@ -51,6 +52,9 @@ class ValidationErrorDetail(Payload):
 
     type: NullableText = ""
     """What is wrong with it, as a code."""
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, [".".join(str(step) for step in self.loc), self.msg]))
 
 
 class ProviderError(Payload):
@@ -175,13 +179,15 @@ TYPES: Mapping[str, int] = {
 }
 
 
-def read_error(document: object, meta: Meta) -> errors.APIStatusError:
+def read_error(document: object, meta: Meta, token: Token) -> errors.APIStatusError:
     """Read an error out of whatever document came in its place.
 
     Args:
         document: the parsed body, or None where it was no JSON.
         meta: the exchange; its status decides where the body is silent.
+        token: masked wherever the server echoes it.
     """
+    document = token.hide(document)
     body = _error_object(document)
     code = _code(body)
     status = _status(body, code, meta.status_code)
@@ -238,11 +244,9 @@ def _class(code: str | int | None, status: int) -> type[errors.APIStatusError]:
     return STATUSES.get(status, errors.ServerError if status >= 500 else errors.APIStatusError)
 
 
-def _message(body: Mapping[str, object]) -> str:
-    for name in ("message", "detail", "error_description", "title"):
-        if text := _text(body.get(name)):
-            return text
-    return ""
+def _message(body: Mapping[str, object]) -> str | None:
+    words = _text(body.get("message")) or _text(body.get("detail"))
+    return words or ("The request did not fit" if _details(body) else None)
 
 
 def _without_words(status: int) -> str:

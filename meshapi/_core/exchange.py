@@ -39,6 +39,7 @@ class Exchange(Generic[PayloadT]):
         self.call = call
         self.settings = settings
         self.url = settings.base_url + call.path
+        self.token = settings.token
         self._answer = Meta()
         self._clock = clock
         self._begun = clock()
@@ -55,6 +56,7 @@ class Exchange(Generic[PayloadT]):
 
     def next_headers(self, token: Token) -> dict[str, str]:
         """Begin the next attempt: the headers it is sent with."""
+        self.token = token
         self.attempts.count += 1
         self._answer = Meta(attempts=self.attempts.count)
         return {
@@ -65,7 +67,7 @@ class Exchange(Generic[PayloadT]):
 
     def answered(self, status_code: int, headers: Iterable[tuple[str, str]]) -> None:
         """Take the head of the answer."""
-        kept = Headers(headers)
+        kept = Headers((name, self.token.hide_in_text(value)) for name, value in headers)
         self._answer = Meta(
             request_id=kept.get("x-request-id") or None,
             status_code=status_code,
@@ -81,7 +83,7 @@ class Exchange(Generic[PayloadT]):
     def reader(self, fold: Fold[PayloadT]) -> StreamReader[PayloadT]:
         """What reads the stream that this call opened."""
         limit = self.settings.max_event_bytes
-        return StreamReader(self.call.model, self.meta, fold, max_event_bytes=limit)
+        return StreamReader(self.call.model, fold, self.meta, self.token, max_event_bytes=limit)
 
     @property
     def left(self) -> float:
@@ -132,4 +134,4 @@ class Body:
     def reply(self) -> Reply:
         """The whole answer; a byte-order mark is not part of it."""
         content = b"".join(self._pieces).removeprefix(b"\xef\xbb\xbf")
-        return Reply(content, self._exchange.meta)
+        return Reply(content, self._exchange.meta, self._exchange.token)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from httpx_sse import ServerSentEvent
 
     from meshapi._core.meta import Meta
+    from meshapi._core.settings import Token
     from meshapi.resources.chat.replies import ChatCompletionResponse
 
 _MAX_PAGE_BYTES = 1024 * 1024
@@ -55,9 +56,16 @@ class StreamReader(Generic[PayloadT]):
     """Reads one stream: each event is a payload, the end, or a typed error."""
 
     def __init__(
-        self, model: type[PayloadT], meta: Meta, fold: Fold[PayloadT], *, max_event_bytes: int
+        self,
+        model: type[PayloadT],
+        fold: Fold[PayloadT],
+        meta: Meta,
+        token: Token,
+        *,
+        max_event_bytes: int,
     ) -> None:
         """Begin with nothing read."""
+        self._token = token
         self.meta = meta
         self.events = 0
         self.done = False
@@ -136,12 +144,12 @@ class StreamReader(Generic[PayloadT]):
 
     def _payload(self, event: ServerSentEvent) -> PayloadT:
         if event.event == "error":
-            raise self._in_stream(read_error(document_of(event.data), self.meta))
+            raise self._in_stream(read_error(document_of(event.data), self.meta, self._token))
         try:
             payload = self._model.model_validate_json(event.data)
         except ValidationError as problem:
             raise self._unreadable(event, problem) from None
-        if error := in_band_error(payload, self.meta):
+        if error := in_band_error(payload, self.meta, self._token):
             raise self._in_stream(error)
         self.events += 1
         self._page = b""
@@ -151,14 +159,14 @@ class StreamReader(Generic[PayloadT]):
     def _unreadable(self, event: ServerSentEvent, problem: ValidationError) -> MeshAPIError:
         document = document_of(event.data)
         if fields_of(document).get("error"):
-            return self._in_stream(read_error(document, self.meta))
+            return self._in_stream(read_error(document, self.meta, self._token))
         return self.interrupted(f"an event cannot be read: {summary(problem)}")
 
     def _no_stream(self) -> MeshAPIError:
         """Tell what came in the place of a stream."""
         document = document_of(self._page)
         if fields_of(document).get("error"):
-            return read_error(document, self.meta)
+            return read_error(document, self.meta, self._token)
         if not self._page.strip():
             return self.interrupted("the body is empty")
         kind = self.meta.headers.get("content-type", "no content type")

@@ -81,6 +81,9 @@ def _seconds_until(date: str | None) -> float | None:
         moment = parsedate_to_datetime(date or "")
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
+        # The parser reads the year 0 as 2000; the two forms of HTTP's dates show the year as here.
+        if f" {moment.year}" not in str(date) and f"-{moment:%y} " not in str(date):
+            return None
         return max(0.0, (moment - datetime.now(UTC)).total_seconds())
     except (ValueError, OverflowError):
         return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypedDict, cast
 from urllib.parse import urlsplit
 
-from meshapi._core.checks import is_seconds, is_whole
+from meshapi._core.checks import fields_of, is_seconds, is_whole, items_of
 from meshapi._core.retry import RetryPolicy
 from meshapi.errors import ConfigurationError
 
@@ -117,6 +117,20 @@ class Token:
         """The value of the header `authorization`."""
         return f"Bearer {self._value}"
 
+    def hide(self, document: object) -> object:
+        """Mask this token wherever it stands in a document that a server sent."""
+        if isinstance(document, str):
+            return self.hide_in_text(document)
+        if fields := fields_of(document):
+            return {self.hide_in_text(name): self.hide(value) for name, value in fields.items()}
+        return [self.hide(item) for item in items_of(document)] or document
+
+    def hide_in_text(self, text: str) -> str:
+        """Mask this token in a text; one of a few letters is no secret, and may be a word in it."""
+        if not isinstance(self._value, str) or len(self._value) < _SECRET_LENGTH:
+            return text
+        return text.replace(self._value, "***")
+
     def _asked(self) -> Token:
         if not callable(self._value):
             return self
@@ -132,6 +146,7 @@ class Token:
         raise TypeError("A token is not pickled: make the client where it is used")
 
 
+_SECRET_LENGTH = 8
 _FUNCTION_FAILED = "The token function failed"
 
 

@@ -64,7 +64,7 @@ class ChatCompletionParams(Params, Generic[StreamFlag]):
     template: Text | None = None
     """A stored prompt template, by name or UUID, expanded before inference (Mesh)."""
 
-    variables: dict[str, Text] | None = None
+    variables: Mapping[str, Text] | None = None
     """Values for the template's `{{slot}}` placeholders (Mesh)."""
 
     session_id: Text | None = None

@@ -1,0 +1,79 @@
+"""One deadline bounds the whole call, however the server spends it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from meshapi import (
+    ChatCompletionParams,
+    ConfigurationError,
+    DeadlineExceeded,
+    RateLimitExceeded,
+    Timeout,
+)
+from tests.colours import Sync
+from tests.wire_server import Step, WireServer, response
+
+QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
+ANSWER = response('{"choices": [{"message": {"content": "Hello"}}]}')
+
+
+def dripped(script: bytes, start: int) -> list[Step]:
+    steps: list[Step] = [script[:start]]
+    for position in range(start, len(script)):
+        steps += [script[position : position + 1], 0.05]
+    return steps
+
+
+SLOW: dict[str, Sequence[Step]] = {
+    "never answers": [10.0],
+    "drips its headers": dripped(ANSWER, 0),
+    "drips its body": dripped(ANSWER, len(ANSWER) - 40),
+    "continues for ever": [b"HTTP/1.1 100 Continue\r\n\r\n", 0.05] * 100,
+}
+
+
+@pytest.mark.parametrize("steps", SLOW.values(), ids=SLOW)
+def test_a_call_ends_at_its_deadline(steps: Sequence[Step], colour: Sync) -> None:
+    with WireServer(steps) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        begun = time.monotonic()
+        with pytest.raises(DeadlineExceeded) as caught:
+            colour.settle(client.chat.completions.create(QUESTION, timeout=0.4))
+        took = time.monotonic() - begun
+        colour.settle(client.close())
+
+    assert 0.4 <= took < 3
+    assert caught.value.retry_safety == "ambiguous"
+    assert len(server.requests) == 1
+
+
+def test_a_wait_longer_than_what_is_left_is_not_slept(colour: Sync) -> None:
+    with WireServer(response("", status=429, headers={"retry-after": "30"})) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", timeout=5)
+        begun = time.monotonic()
+        with pytest.raises(RateLimitExceeded) as caught:
+            colour.settle(client.chat.completions.create(QUESTION))
+        took = time.monotonic() - begun
+        colour.settle(client.close())
+
+    assert caught.value.retry_after == 30
+    assert took < 3
+    assert len(server.requests) == 1
+
+
+def test_a_number_of_seconds_sets_total_first_event_and_idle() -> None:
+    assert Timeout.of(7) == Timeout(total=7, first_event=7, idle=7, connect=10)
+
+
+@pytest.mark.parametrize("bad", [0, -1, math.inf, math.nan, True, "5"])
+def test_a_limit_that_is_no_number_of_seconds_is_refused(bad: Any, colour: Sync) -> None:
+    with pytest.raises(ConfigurationError, match="seconds"):
+        colour.client(token="rsk_test", timeout=bad)
+    with pytest.raises(ConfigurationError, match="idle"):
+        Timeout(idle=bad)

@@ -1,0 +1,309 @@
+"""A stream is complete or it raises, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from meshapi import (
+    ChatCompletionParams,
+    DeadlineExceeded,
+    ServerError,
+    StreamInterrupted,
+    Timeout,
+)
+from meshapi.local import LocalGateway
+from tests.colours import Sync
+from tests.wire_server import Step, WireServer, events, response
+
+QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
+STREAMED = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}], stream=True)
+
+
+def chunk(content: str | None = None, finish: str | None = None, index: int = 0) -> str:
+    delta = {} if content is None else {"content": content}
+    choice = {"index": index, "delta": delta, "finish_reason": finish}
+    return f"data: {json.dumps({'id': 'c1', 'choices': [choice]})}\n\n"
+
+
+HELLO = chunk("Hel") + chunk("lo")
+DONE = "data: [DONE]\n\n"
+
+
+def test_create_with_stream_true_and_stream_give_the_same_chunks(
+    colour: Sync, gateway: LocalGateway
+) -> None:
+    client = colour.client(base_url=gateway.base_url, token=gateway.token)
+    seeded = STREAMED.model_copy(update={"seed": 1})
+
+    created = colour.collect(colour.create_stream(client, seeded))
+    streamed = colour.collect(client.chat.completions.stream(seeded))
+    colour.settle(client.close())
+
+    assert [chunk.text for chunk in created] == [chunk.text for chunk in streamed]
+    assert len(created) > 1
+
+
+def test_text_stream_final_and_usage_agree(colour: Sync, gateway: LocalGateway) -> None:
+    client = colour.client(base_url=gateway.base_url, token=gateway.token)
+    stream = client.chat.completions.stream(QUESTION)
+
+    pieces = colour.text_of(stream)
+    completion = colour.settle(stream.final())
+    colour.settle(client.close())
+
+    assert completion.text == "".join(pieces)
+    assert len(pieces) > 1
+    assert completion.usage == stream.usage
+    assert stream.usage is not None
+    assert stream.usage.completion_tokens == len(pieces)
+    assert completion.object == "chat.completion"
+    assert completion.meta.request_id == stream.meta.request_id
+    assert stream.meta.status_code == 200
+
+
+def test_final_reads_what_is_left(colour: Sync) -> None:
+    with WireServer(events(HELLO + chunk(finish="stop") + DONE)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        stream = client.chat.completions.stream(QUESTION)
+        first = colour.take(stream, 1)
+        completion = colour.settle(stream.final())
+        colour.settle(client.close())
+
+    assert first[0].text == "Hel"
+    assert completion.text == "Hello"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(HELLO + chunk(finish="stop") + DONE, id="done"),
+        pytest.param(HELLO + chunk(finish="stop"), id="finish reason and no done"),
+        pytest.param(HELLO + DONE, id="done and no finish reason"),
+        pytest.param(HELLO + "data: [DONE]", id="done is the last byte"),
+        pytest.param(HELLO + chunk(finish="stop").rstrip(), id="last event without blank line"),
+        pytest.param(HELLO + chunk(finish="stop") + "data: [DO", id="cut in done, but finished"),
+        pytest.param(HELLO + DONE + chunk("NEVER"), id="data after done"),
+        pytest.param((HELLO + DONE).replace("\n", "\r\n"), id="CRLF"),
+        pytest.param((HELLO + DONE).replace("\n", "\r"), id="CR"),
+        pytest.param("\ufeff" + HELLO + DONE, id="byte order mark"),
+        pytest.param(HELLO.replace("data: ", "data:") + "data:[DONE]\n\n", id="no space"),
+        pytest.param(": ping\n\n" + HELLO + "retry: 3\n\nid: 1\n\n" + DONE, id="no data"),
+    ],
+)
+def test_a_complete_stream_ends(body: str, colour: Sync) -> None:
+    with WireServer(events(body)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        stream = client.chat.completions.stream(QUESTION)
+        text = "".join(each.text for each in colour.collect(stream))
+        completion = colour.settle(stream.final())
+        colour.settle(client.close())
+
+    assert text == completion.text == "Hello"
+
+
+CUT_CHUNKS = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    + f"{len(HELLO):x}\r\n{HELLO}\r\n".encode()
+)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(events(HELLO), id="clean end"),
+        pytest.param(events(HELLO + chunk(finish="stop", index=1)), id="one choice of two ended"),
+        pytest.param(events(HELLO + chunk(finish="stop")[:-20]), id="cut within an event"),
+        pytest.param(events(HELLO + "data: {not json}\n\n" + DONE), id="undecodable event"),
+        pytest.param(events(HELLO + "data: [1, 2]\n\n" + DONE), id="event of another shape"),
+        pytest.param(CUT_CHUNKS, id="connection cut"),
+        pytest.param(CUT_CHUNKS + b"zz\r\n", id="bad chunk size"),
+    ],
+)
+def test_a_stream_that_is_cut_raises_with_what_had_come(script: bytes, colour: Sync) -> None:
+    with WireServer(script) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        stream = client.chat.completions.stream(QUESTION)
+        with pytest.raises(StreamInterrupted) as caught:
+            colour.collect(stream)
+        with pytest.raises(StreamInterrupted):
+            colour.settle(stream.final())
+        colour.settle(client.close())
+
+    error = caught.value
+    assert error.partial is not None
+    assert error.partial.text == "Hello"
+    assert error.events >= 2
+    assert error.retry_safety == "ambiguous"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "safety"),
+    [
+        pytest.param(response('{"choices": []}'), "final", id="JSON"),
+        pytest.param(response("<html>", content_type="text/html"), "final", id="HTML"),
+        pytest.param(events(""), "ambiguous", id="nothing"),
+        pytest.param(events(": ping\n\n"), "final", id="comments only"),
+    ],
+)
+def test_what_is_no_stream_raises_when_it_is_opened(
+    script: bytes, safety: str, colour: Sync
+) -> None:
+    with WireServer(script) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        with pytest.raises(StreamInterrupted) as caught:
+            colour.create_stream(client, STREAMED)
+        colour.settle(client.close())
+
+    assert caught.value.events == 0
+    assert caught.value.partial is None
+    assert caught.value.retry_safety == safety
+    assert len(server.requests) == 1
+
+
+def test_an_error_frame_is_read_as_an_error_even_without_its_key(colour: Sync) -> None:
+    frame = 'event: error\ndata: {"code": "upstream_error", "message": "boom"}\n\n'
+    with WireServer(events(HELLO + frame)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        with pytest.raises(ServerError, match="boom") as caught:
+            colour.collect(client.chat.completions.stream(QUESTION))
+        colour.settle(client.close())
+
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Hello"
+
+
+def test_an_error_frame_that_comes_first_is_repeated_like_its_status(colour: Sync) -> None:
+    busy = events('data: {"error": {"code": "upstream_error", "retry_after_seconds": 0}}\n\n')
+    with WireServer(busy, events(HELLO + DONE)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        stream = client.chat.completions.stream(QUESTION)
+        text = "".join(each.text for each in colour.collect(stream))
+        colour.settle(client.close())
+
+    assert text == "Hello"
+    assert stream.meta.attempts == 2
+    assert [each.headers["x-meshapi-attempt"] for each in server.requests] == ["1", "2"]
+
+
+PINGS: list[Step] = [b": ping\n\n", 0.05] * 100
+STALLS: dict[str, Sequence[Step]] = {
+    "silence": [events(HELLO), 5.0],
+    "comments": [events(HELLO), *PINGS],
+    "single bytes": [events(HELLO), *([b"d", 0.05] * 100)],
+}
+
+
+@pytest.mark.parametrize("steps", STALLS.values(), ids=STALLS)
+def test_a_stream_that_stalls_raises_at_the_idle_limit_with_what_had_come(
+    steps: Sequence[Step], colour: Sync
+) -> None:
+    with WireServer(steps) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", timeout=Timeout(idle=0.3))
+        begun = time.monotonic()
+        with pytest.raises(DeadlineExceeded) as caught:
+            colour.collect(client.chat.completions.stream(QUESTION))
+        took = time.monotonic() - begun
+        colour.settle(client.close())
+
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Hello"
+    assert caught.value.retry_safety == "ambiguous"
+    assert 0.3 <= took < 3
+
+
+def test_a_slow_reader_is_not_a_stalled_server(colour: Sync) -> None:
+    steps: list[Step] = [events(chunk("Hel")), 0.3, (chunk("lo") + DONE).encode()]
+    with WireServer(steps) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", timeout=Timeout(idle=0.4))
+        stream = client.chat.completions.stream(QUESTION)
+        colour.take(stream, 1)
+        time.sleep(0.45)
+        rest = colour.collect(stream)
+        colour.settle(client.close())
+
+    assert [each.text for each in rest] == ["lo"]
+
+
+def test_a_first_event_that_does_not_come_raises_at_its_limit(colour: Sync) -> None:
+    with WireServer([events(""), *PINGS]) as server:
+        limits = Timeout(first_event=0.3, idle=60)
+        client = colour.client(base_url=server.url, token="rsk_test", timeout=limits)
+        begun = time.monotonic()
+        with pytest.raises(DeadlineExceeded) as caught:
+            colour.create_stream(client, STREAMED)
+        took = time.monotonic() - begun
+        colour.settle(client.close())
+
+    assert caught.value.partial is None
+    assert 0.3 <= took < 3
+    assert len(server.requests) == 1
+
+
+def test_a_stream_left_by_break_can_be_closed_and_its_client_used_again(
+    colour: Sync, gateway: LocalGateway
+) -> None:
+    client = colour.client(base_url=gateway.base_url, token=gateway.token, max_connections=1)
+
+    for _ in range(3):
+        stream = client.chat.completions.stream(QUESTION)
+        colour.take(stream, 1)
+        colour.settle(stream.close())
+        colour.settle(stream.close())
+    completion = colour.settle(client.chat.completions.create(QUESTION))
+    colour.settle(client.close())
+
+    assert completion.text
+
+
+def test_a_stream_that_is_dropped_frees_its_connection(colour: Sync, gateway: LocalGateway) -> None:
+    client = colour.client(
+        base_url=gateway.base_url, token=gateway.token, max_connections=1, timeout=5
+    )
+
+    for _ in range(3):
+        colour.take(client.chat.completions.stream(QUESTION), 1)
+        gc.collect()
+    completion = colour.settle(client.chat.completions.create(QUESTION))
+    colour.settle(client.close())
+
+    assert completion.text
+
+
+def test_a_stream_closed_half_way_is_no_answer(colour: Sync) -> None:
+    with WireServer(events(HELLO + chunk(finish="stop") + DONE)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        stream = client.chat.completions.stream(QUESTION)
+        colour.take(stream, 1)
+        colour.settle(stream.close())
+        with pytest.raises(StreamInterrupted, match="closed") as caught:
+            colour.settle(stream.final())
+        colour.settle(client.close())
+
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Hel"
+
+
+def test_a_stream_that_failed_stays_failed(colour: Sync) -> None:
+    with WireServer(events(HELLO)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        stream = client.chat.completions.stream(QUESTION)
+        for _ in range(2):
+            with pytest.raises(StreamInterrupted):
+                colour.collect(stream)
+        colour.settle(client.close())
+
+    assert len(server.requests) == 1
+
+
+def test_an_event_larger_than_allowed_raises(colour: Sync) -> None:
+    with WireServer(events(HELLO + chunk("x" * 5000) + DONE)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", max_event_bytes=2000)
+        with pytest.raises(StreamInterrupted, match="2000"):
+            colour.collect(client.chat.completions.stream(QUESTION))
+        colour.settle(client.close())
