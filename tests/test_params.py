@@ -43,7 +43,8 @@ def sent(colour: Sync, params: Any, **options: Any) -> dict[str, Any]:
         return httpx.Response(200, json={"choices": []})
 
     client = colour.client(token="rsk_test", http_client=colour.mocked(answer))
-    colour.settle(client.chat.completions.create(params, **options))
+    typed: ChatCompletionParams = params
+    colour.settle(client.chat.completions.create(typed, **options))
     return cast("dict[str, Any]", json.loads(bodies[0]))
 
 
@@ -53,33 +54,32 @@ def test_unset_is_not_sent_and_none_is_null(colour: Sync) -> None:
     assert sent(colour, params) == {"messages": HISTORY, "temperature": None, "stop": ["."]}
 
 
-@pytest.mark.parametrize(
-    ("fields", "name", "bound"),
-    [
-        ({"temperature": 3}, "temperature", "2"),
-        ({"temperature": -0.1}, "temperature", "0"),
-        ({"top_p": 2}, "top_p", "1"),
-        ({"top_p": -1}, "top_p", "0"),
-        ({"max_tokens": 0}, "max_tokens", "1"),
-        ({"frequency_penalty": 2.1}, "frequency_penalty", "2"),
-        ({"presence_penalty": -2.1}, "presence_penalty", "-2"),
-        ({"user": "x" * 257}, "user", "256"),
-        ({"temperature": float("nan")}, "temperature", "finite"),
-        ({"mesages": []}, "mesages", "not permitted"),
-        ({"max_tokens": True}, "max_tokens", "integer"),
-        ({"max_tokens": "5"}, "max_tokens", "integer"),
-        ({"temperature": "1"}, "temperature", "number"),
-        ({"stream": 1}, "stream", "boolean"),
-        ({"model": 5}, "model", "string"),
-        ({"messages": "Hi"}, "messages", "list"),
-        ({"messages": [{"content": "Hi"}]}, "role", "required"),
-        ({"messages": [{"role": "user", "content": 5}]}, "content", "string"),
-        ({"tools": [{"function": {}}]}, "name", "required"),
-        ({"tools": [{"function": {"name": "f", "paramters": {}}}]}, "paramters", "not permitted"),
-        ({"variables": {"plan": 5}}, "plan", "string"),
-    ],
-    ids=str,
-)
+BAD_FIELDS: list[tuple[dict[str, Any], str, str]] = [
+    ({"temperature": 3}, "temperature", "2"),
+    ({"temperature": -0.1}, "temperature", "0"),
+    ({"top_p": 2}, "top_p", "1"),
+    ({"top_p": -1}, "top_p", "0"),
+    ({"max_tokens": 0}, "max_tokens", "1"),
+    ({"frequency_penalty": 2.1}, "frequency_penalty", "2"),
+    ({"presence_penalty": -2.1}, "presence_penalty", "-2"),
+    ({"user": "x" * 257}, "user", "256"),
+    ({"temperature": float("nan")}, "temperature", "finite"),
+    ({"mesages": []}, "mesages", "not permitted"),
+    ({"max_tokens": True}, "max_tokens", "integer"),
+    ({"max_tokens": "5"}, "max_tokens", "integer"),
+    ({"temperature": "1"}, "temperature", "number"),
+    ({"stream": 1}, "stream", "boolean"),
+    ({"model": 5}, "model", "string"),
+    ({"messages": "Hi"}, "messages", "list"),
+    ({"messages": [{"content": "Hi"}]}, "role", "required"),
+    ({"messages": [{"role": "user", "content": 5}]}, "content", "string"),
+    ({"tools": [{"function": {}}]}, "name", "required"),
+    ({"tools": [{"function": {"name": "f", "paramters": {}}}]}, "paramters", "not permitted"),
+    ({"variables": {"plan": 5}}, "plan", "string"),
+]
+
+
+@pytest.mark.parametrize(("fields", "name", "bound"), BAD_FIELDS, ids=str)
 def test_bad_input_is_refused_with_its_field_and_bound(
     fields: dict[str, Any], name: str, bound: str
 ) -> None:

@@ -192,10 +192,11 @@ def test_an_error_frame_that_comes_first_is_repeated_like_its_status(colour: Syn
 
 
 PINGS: list[Step] = [b": ping\n\n", 0.05] * 100
+BYTES: list[Step] = [b"d", 0.05] * 100
 STALLS: dict[str, Sequence[Step]] = {
     "silence": [events(HELLO), 5.0],
     "comments": [events(HELLO), *PINGS],
-    "single bytes": [events(HELLO), *([b"d", 0.05] * 100)],
+    "single bytes": [events(HELLO), *BYTES],
 }
 
 

@@ -59,6 +59,8 @@ def open_async_client(options: NetworkOptions) -> httpx.AsyncClient:
 class _Client(httpx.Client):
     """Obeys `at_most`, and closes itself when nobody holds it any more."""
 
+    _made = False
+
     def __init__(self, **arguments: Unpack[_Arguments]) -> None:
         super().__init__(**arguments)
         for transport in (self._transport, *self._mounts.values()):
@@ -67,8 +69,11 @@ class _Client(httpx.Client):
                 pool = transport._pool  # pyright: ignore[reportPrivateUsage]
                 pool._network_backend = _ClampedBackend()  # pyright: ignore[reportPrivateUsage]
 
+        self._made = True
+
     def __del__(self) -> None:
-        self.close()
+        if self._made:
+            self.close()
 
 
 @contextmanager

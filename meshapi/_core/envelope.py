@@ -88,7 +88,7 @@ class ErrorBody(Payload):
     provider_error: ProviderError | None = None
     """What the model's provider said."""
 
-    retry_after_seconds: float | None = None
+    retry_after_seconds: int | float | None = None
     """How long to wait before the next try, in seconds."""
 
 

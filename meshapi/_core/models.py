@@ -41,7 +41,7 @@ class Params(BaseModel):
         ser_json_inf_nan="constants",
     )
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """Copy, with `update` validated as at construction (pydantic's own would not).
 
         Raises:

@@ -1,0 +1,65 @@
+"""What the documentation says is run: the README, the pages, the examples."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from meshapi.local import LocalGateway
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+BLOCKS = [
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+]
+
+
+@pytest.fixture(autouse=True)
+def _served(gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESHAPI_BASE_URL", gateway.base_url)
+    monkeypatch.setenv("MESHAPI_TOKEN", gateway.token)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_of_the_documentation_runs(block: str, tmp_path: Path) -> None:
+    script = tmp_path / "block.py"
+    script.write_text(block)
+
+    runpy.run_path(str(script), run_name="__main__")
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_short_and_runs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(path), run_name="__main__")
+
+    assert capsys.readouterr().out.strip()
+    lines = [line for line in path.read_text().splitlines() if line.strip()]
+    assert len(lines) <= 20
+    assert lines[0].startswith('"""')
+
+
+def test_there_are_enough_examples() -> None:
+    assert len(EXAMPLES) >= 8
+
+
+def test_the_quick_start_is_two_commands() -> None:
+    readme = (ROOT / "README.md").read_text()
+    quick_start = readme.split("\n## Quick start\n")[1].split("\n## ")[0]
+
+    commands = re.findall(r"```sh\n(.*?)```", quick_start, re.DOTALL)
+
+    assert [command.count("\n") for command in commands] == [1, 1]
+    assert "examples/quick_start.py" in commands[0]
+    assert "pytest" in commands[1]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target

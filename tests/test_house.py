@@ -1,0 +1,283 @@
+"""The rules of the house: layers, twins, the public surface, and what an import costs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+import meshapi
+from meshapi import AsyncMeshAPI, AsyncStream, ChatCompletionParams, MeshAPI, Stream
+from meshapi._core.resource import AsyncResource, Resource
+from meshapi._core.transport import AsyncTransport, Transport
+from meshapi.resources.chat.completions import (
+    AsyncChat,
+    AsyncChatCompletions,
+    Chat,
+    ChatCompletions,
+)
+from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
+
+ROOT = Path(meshapi.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+
+# Each may import what stands before it, and nothing after.
+LAYERS = [
+    "_core",
+    "_version",
+    "_core.meta",
+    "errors",
+    "_core.checks",
+    "_core.models",
+    "_core.retry",
+    "_core.settings",
+    "_core.envelope",
+    "_core.call",
+    "_core.events",
+    "_core.reader",
+    "_core.exchange",
+    "_core.connections",
+    "_core.transport",
+    "_core.streams",
+    "_core.resource",
+    "resources",
+    "_client",
+    "",
+    "local",
+    "cli",
+    "__main__",
+]
+
+
+def layer_of(module: str) -> int:
+    inner = module.removeprefix("meshapi").removeprefix(".")
+    return next(
+        place
+        for place, layer in enumerate(LAYERS)
+        if inner == layer or (layer not in {"", "_core"} and inner.startswith(f"{layer}."))
+    )
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """The modules that a file imports when it runs, not those it names for type checkers."""
+    tree = ast.parse(path.read_text())
+    for_checkers = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)
+        for statement in block.body
+        for node in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_checkers:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "meshapi":
+            modules = [each.name for each in node.names if (ROOT / f"{each.name}.py").exists()]
+            yield from [f"meshapi.{name}" for name in modules] or ["meshapi"]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
+def test_imports_run_one_way(path: Path) -> None:
+    own = layer_of(module_of(path))
+
+    for imported in imports_of(path):
+        if imported.split(".")[0] == "meshapi":
+            assert layer_of(imported) <= own, f"{module_of(path)} imports {imported}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
+def test_httpx_stays_inside(path: Path) -> None:
+    allowed = {"meshapi._core.transport", "meshapi._core.connections", "meshapi._client"}
+    found = {name.split(".")[0] for name in imports_of(path)} & {"httpx", "httpcore"}
+
+    assert not found or module_of(path) in allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
+def test_only_the_transport_waits(path: Path) -> None:
+    waiting = {"meshapi._core.transport", "meshapi._core.streams"}
+    in_resources = ("meshapi.resources", "meshapi._client", "meshapi.local")
+    asynchronous = [
+        node.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.AsyncFunctionDef)
+    ]
+
+    if module_of(path) == "meshapi._core.settings":
+        assert asynchronous == ["ask_async"]
+    elif module_of(path) not in waiting and not module_of(path).startswith(in_resources):
+        assert asynchronous == []
+
+
+def test_a_resource_imports_no_other() -> None:
+    folders = [each for each in (ROOT / "resources").iterdir() if each.is_dir()]
+
+    for folder in folders:
+        others = {f"meshapi.resources.{each.name}" for each in folders if each != folder}
+        for path in folder.rglob("*.py"):
+            assert not {".".join(each.split(".")[:3]) for each in imports_of(path)} & others
+
+
+TWINS: list[tuple[type, type]] = [
+    (MeshAPI, AsyncMeshAPI),
+    (Chat, AsyncChat),
+    (ChatCompletions, AsyncChatCompletions),
+    (Stream, AsyncStream),
+    (ChatCompletionStream, AsyncChatCompletionStream),
+    (Transport, AsyncTransport),
+    (Resource, AsyncResource),
+]
+ASYNC_NAMES = {
+    "__aiter__": "__iter__",
+    "__anext__": "__next__",
+    "__aenter__": "__enter__",
+    "__aexit__": "__exit__",
+}
+
+
+def members(kind: type) -> dict[str, Any]:
+    return {
+        ASYNC_NAMES.get(name, name): member
+        for name, member in vars(kind).items()
+        if inspect.isfunction(member) or isinstance(member, property)
+    }
+
+
+@pytest.mark.parametrize(("plain", "twin"), TWINS, ids=lambda kind: kind.__name__)
+def test_twins_have_the_same_methods_parameters_and_words(plain: type, twin: type) -> None:
+    ours, theirs = members(plain), members(twin)
+
+    assert ours.keys() - {"_open"} == theirs.keys() - {"_open"}
+    for name, member in ours.items():
+        if inspect.isfunction(member):
+            parameters = list(inspect.signature(member).parameters)
+            assert list(inspect.signature(theirs[name]).parameters) == parameters, name
+        if name not in {"__init__", "meta"}:
+            assert member.__doc__ == theirs[name].__doc__, name
+
+
+def test_all_names_exactly_what_is_visible() -> None:
+    visible = {
+        name
+        for name, value in vars(meshapi).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+
+    assert set(meshapi.__all__) == visible | {"__version__"}
+    assert meshapi.__all__ == sorted(meshapi.__all__)
+
+
+def test_every_published_schema_is_a_public_model() -> None:
+    document = yaml.safe_load((Path(__file__).parent / "wire" / "openapi.yaml").read_text())
+    renamed = {"ChatCompletionRequest": "ChatCompletionParams"}
+
+    for name, schema in document["components"]["schemas"].items():
+        if schema.get("type") != "object":
+            continue
+        model = getattr(meshapi, renamed.get(str(name), str(name)))
+        assert issubclass(model, BaseModel), name
+        assert schema["properties"].keys() <= model.model_fields.keys(), name
+
+
+def public_members() -> Iterator[tuple[str, Any]]:
+    for name in meshapi.__all__:
+        member = getattr(meshapi, name)
+        if inspect.isclass(member):
+            yield name, member
+            yield from (
+                (f"{name}.{each}", value)
+                for each, value in vars(member).items()
+                if not each.startswith("_")
+                and (inspect.isfunction(value) or isinstance(value, property))
+            )
+
+
+@pytest.mark.parametrize(("name", "member"), list(public_members()), ids=lambda x: str(x)[:50])
+def test_everything_public_says_what_it_is(name: str, member: Any) -> None:
+    assert inspect.getdoc(member), name
+
+
+def documented_attributes(kind: type) -> set[str]:
+    """The annotated attributes of a class that have a docstring below them."""
+    tree = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    return {
+        first.target.id
+        for first, then in zip(tree.body, tree.body[1:], strict=False)
+        if isinstance(first, ast.AnnAssign)
+        and isinstance(first.target, ast.Name)
+        and isinstance(then, ast.Expr)
+        and isinstance(then.value, ast.Constant)
+    }
+
+
+MODELS = [
+    getattr(meshapi, name)
+    for name in meshapi.__all__
+    if inspect.isclass(getattr(meshapi, name)) and issubclass(getattr(meshapi, name), BaseModel)
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_every_field_is_documented_where_it_stands(model: type[BaseModel]) -> None:
+    documented = set[str]().union(
+        *(
+            documented_attributes(each)
+            for each in model.__mro__
+            if each.__module__.startswith("meshapi.")
+        )
+    )
+
+    assert model.model_fields.keys() <= documented
+
+
+def test_no_public_signature_says_any() -> None:
+    for name, member in public_members():
+        if inspect.isfunction(member) and member.__module__.startswith("meshapi."):
+            signature = str(inspect.signature(member))
+            assert "Any" not in re.findall(r"\w+", signature), name
+
+
+def test_every_ignore_has_its_code_and_reason() -> None:
+    for path in [*MODULES, *Path(__file__).parent.rglob("*.py")]:
+        for line in path.read_text().splitlines():
+            if re.search(r"#\s*(type: ignore|pyright: ignore|noqa)(?![\[:])", line):
+                pytest.fail(f"{path.name}: {line.strip()}")
+
+
+def test_an_import_loads_nothing_that_is_not_needed_yet() -> None:
+    script = "import sys, json, meshapi; print(json.dumps(sorted(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = {name.split(".")[0] for name in json.loads(run.stdout)}
+
+    assert not loaded & {"tenacity", "starlette", "uvicorn", "rich", "opentelemetry", "argparse"}
+    assert "meshapi.local" not in json.loads(run.stdout)
+
+
+def test_the_version_is_one_and_semantic() -> None:
+    assert re.fullmatch(r"1\.\d+\.\d+", meshapi.__version__)
+
+
+def test_a_parametrised_params_class_is_the_class_itself() -> None:
+    assert ChatCompletionParams[bool] is ChatCompletionParams

@@ -1,0 +1,136 @@
+"""What type checkers must see: both read this, and an ignore that is not needed is an error."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import assert_type
+
+from meshapi import (
+    APIStatusError,
+    AsyncChatCompletionStream,
+    AsyncMeshAPI,
+    ChatCompletionChunk,
+    ChatCompletionDelta,
+    ChatCompletionMessage,
+    ChatCompletionParams,
+    ChatCompletionResponse,
+    ChatCompletionStream,
+    ChatMessage,
+    MeshAPI,
+    Meta,
+    Timeout,
+    UsageInfo,
+    ValidationErrorDetail,
+)
+
+client = MeshAPI()
+async_client = AsyncMeshAPI()
+history: list[dict[str, str]] = [{"role": "user", "content": "Hi"}]
+
+
+def whole() -> None:
+    assert_type(
+        client.chat.completions.create(ChatCompletionParams(messages=[])), ChatCompletionResponse
+    )
+    params = ChatCompletionParams(messages=history, stream=False)
+    assert_type(client.chat.completions.create(params), ChatCompletionResponse)
+
+
+def whole_from_a_parameter(params: ChatCompletionParams) -> None:
+    assert_type(client.chat.completions.create(params), ChatCompletionResponse)
+
+
+def streamed() -> None:
+    params = ChatCompletionParams(messages=history, stream=True)
+    assert_type(client.chat.completions.create(params), ChatCompletionStream)
+    assert_type(
+        client.chat.completions.create(ChatCompletionParams(messages=[], stream=True)),
+        ChatCompletionStream,
+    )
+
+
+def either(flag: bool) -> None:
+    params = ChatCompletionParams(messages=history, stream=flag)
+    assert_type(
+        client.chat.completions.create(params), ChatCompletionResponse | ChatCompletionStream
+    )
+    assert_type(client.chat.completions.stream(params), ChatCompletionStream)
+
+
+async def async_twins(flag: bool) -> None:
+    completions = async_client.chat.completions
+    params = ChatCompletionParams(messages=history)
+    assert_type(await completions.create(params), ChatCompletionResponse)
+    streamed = ChatCompletionParams(messages=history, stream=True)
+    assert_type(await completions.create(streamed), AsyncChatCompletionStream)
+    unsure = ChatCompletionParams(messages=history, stream=flag)
+    assert_type(
+        await completions.create(unsure), ChatCompletionResponse | AsyncChatCompletionStream
+    )
+    assert_type(completions.stream(params), AsyncChatCompletionStream)
+    async with completions.stream(params) as stream:
+        assert_type(stream, AsyncChatCompletionStream)
+        assert_type(stream.text_stream, AsyncIterator[str])
+        async for chunk in stream:
+            assert_type(chunk, ChatCompletionChunk)
+        assert_type(await stream.final(), ChatCompletionResponse)
+
+
+def what_a_stream_gives() -> None:
+    with client.chat.completions.stream(ChatCompletionParams(messages=[])) as stream:
+        assert_type(stream, ChatCompletionStream)
+        assert_type(stream.text_stream, Iterator[str])
+        for chunk in stream:
+            assert_type(chunk, ChatCompletionChunk)
+            assert_type(chunk.text, str)
+            assert_type(chunk.choices[0].delta, ChatCompletionDelta)
+        assert_type(stream.usage, UsageInfo | None)
+        assert_type(stream.final(), ChatCompletionResponse)
+        assert_type(stream.meta, Meta)
+
+
+def a_message_is_never_none(completion: ChatCompletionResponse) -> None:
+    assert_type(completion.choices[0].message, ChatCompletionMessage)
+    assert_type(completion.text, str)
+    assert_type(completion.usage, UsageInfo | None)
+    assert completion.choices[0].message.content
+
+
+def messages_in_any_mix(completion: ChatCompletionResponse) -> None:
+    ChatCompletionParams(
+        messages=[
+            ChatMessage(role="system", content="Be brief."),
+            {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+            completion.choices[0].message,
+            *history,
+        ]
+    )
+    answers = [choice.message for choice in completion.choices]
+    ChatCompletionParams(messages=answers)
+    ChatCompletionParams(messages=tuple(answers), tools=[{"function": {"name": "f"}}])
+
+
+def options() -> None:
+    params = ChatCompletionParams(messages=history)
+    assert_type(client.with_options(timeout=3, max_retries=0), MeshAPI)
+    assert_type(async_client.with_options(token="rsk_other"), AsyncMeshAPI)
+    client.chat.completions.create(params, timeout=Timeout(idle=3), extra_body={"new": None})
+
+
+def errors(error: APIStatusError) -> None:
+    assert_type(error.status_code, int)
+    assert_type(error.code, str | int | None)
+    assert_type(error.retry_after, float | None)
+    assert_type(error.request_id, str | None)
+    assert_type(error.details, list[ValidationErrorDetail])
+    assert_type(error.partial, ChatCompletionResponse | None)
+    assert_type(error.meta, Meta)
+
+
+def mistakes() -> None:
+    ChatCompletionParams(messages=history, mdoel="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # misspelt
+    ChatCompletionParams()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # no messages
+    ChatCompletionParams(messages=history, temperature="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # text
+    client.chat.completions.create(history)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # no params
+    client.chat.completions.create(ChatCompletionParams(messages=[]), tiemout=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]  # misspelt
+    MeshAPI("rsk_positional")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # keywords only
