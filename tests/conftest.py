@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from meshapi.local import LocalGateway
 from tests.colours import Async, Sync
+
+# The same examples in every run: what fails here fails everywhere.
+settings.register_profile("suite", derandomize=True, max_examples=500, deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture(params=[Sync, Async], ids=["sync", "async"])

@@ -46,6 +46,12 @@ def test_events_do_not_depend_on_one_cut_anywhere(cut: int) -> None:
     assert [facts(event) for event in decoded([BODY[:cut], BODY[cut:]])] == EVENTS
 
 
+def test_a_line_feed_after_a_cut_line_end_still_ends_the_event() -> None:
+    pieces = [b"data: a\r", b"\n", b"\n", b"data: b\r", b"\n", b"\r", b"\n"]
+
+    assert [event.data for event in decoded(pieces)] == ["a", "b"]
+
+
 line = st.builds(
     "".join,
     st.tuples(

@@ -11,7 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from meshapi import ChatCompletionParams, ConfigurationError, MeshAPI, Timeout
+from meshapi import (
+    ChatCompletionParams,
+    ConfigurationError,
+    InvalidRequest,
+    MeshAPI,
+    MeshAPIError,
+    Timeout,
+)
 from tests.colours import Sync
 from tests.wire_server import Received, WireServer, response
 
@@ -136,6 +143,7 @@ def test_a_missing_token_is_one_sentence_in_a_short_traceback(tmp_path: Path) ->
         ({"headers": {"X A": "b"}}, "name"),
         ({"headers": {"Authorization": "Bearer x"}}, "token="),
         ({"headers": {"X-A": 1}}, "X-A"),
+        ({"headers": ["X-A"]}, "mapping"),
         ({"retry": 3}, "RetryPolicy"),
         ({"max_connections": 0}, "max_connections"),
         ({"max_response_bytes": 0}, "bytes"),
@@ -249,3 +257,33 @@ def test_own_trust_and_limits_are_taken(colour: Sync) -> None:
     options = {"ssl_context": ssl.create_default_context(), "timeout": Timeout(connect=1)}
 
     assert one_call(colour, options).path == "/v1/chat/completions"
+
+
+@pytest.mark.parametrize("key", ["", "two words", "a\nb", "é"])
+def test_an_idempotency_key_that_cannot_be_sent_is_refused(key: str, colour: Sync) -> None:
+    with pytest.raises(InvalidRequest, match="idempotency_key"):
+        one_call(colour, idempotency_key=key)
+
+
+def test_an_option_that_does_not_exist_is_refused(colour: Sync) -> None:
+    with pytest.raises(TypeError, match="tiemout"):
+        one_call(colour, tiemout=3)
+    client = colour.client(token="rsk_test")
+    options: dict[str, Any] = {"tiemout": 3}
+    with pytest.raises(TypeError, match="tiemout"):
+        client.with_options(**options)
+    colour.settle(client.close())
+
+
+@pytest.mark.parametrize("extra_body", [["a"], "stream", 5])
+def test_an_extra_body_that_is_no_mapping_is_refused(extra_body: object, colour: Sync) -> None:
+    with pytest.raises(InvalidRequest, match="extra_body"):
+        one_call(colour, extra_body=extra_body)
+
+
+def test_a_host_that_only_httpx_refuses_is_refused_before_anything_is_sent(colour: Sync) -> None:
+    client = colour.client(base_url="http://[::1%25x]", token="rsk_test", max_retries=0)
+
+    with pytest.raises(MeshAPIError):
+        colour.settle(client.chat.completions.create(QUESTION))
+    colour.settle(client.close())

@@ -10,7 +10,7 @@ from typing import Generic, Never, TypedDict, TypeVar
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from meshapi._core.checks import fields_of
+from meshapi._core.checks import fields_of, is_mapping
 from meshapi._core.envelope import read_error
 from meshapi._core.meta import Meta
 from meshapi._core.models import AnswerT, Params, Payload, with_meta
@@ -67,13 +67,13 @@ def encode(params: Params, options: CallOptions) -> bytes:
     Raises:
         InvalidRequest: something in it has no form in JSON: NaN, a cycle, an object.
     """
-    extra_body = options.get("extra_body") or {}
+    extra_body = options.get("extra_body", {})
+    if not is_mapping(extra_body):
+        raise InvalidRequest("extra_body must be a mapping of fields to values")
     if "stream" in extra_body:
-        raise InvalidRequest(
-            "stream decides what is returned: set it on the params, not in extra_body"
-        )
+        raise InvalidRequest("Set stream on the params, not in extra_body: it decides what returns")
     try:
-        body = params.model_dump_json(exclude_unset=True, by_alias=True).encode()
+        body = params.model_dump_json(exclude_unset=True, by_alias=True, warnings=False).encode()
         if extra_body:
             body = to_json({**from_json(body), **extra_body}, inf_nan_mode="constants")
         if b"NaN" in body or b"Infinity" in body:

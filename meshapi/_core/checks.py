@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import cast
 
 
@@ -16,6 +17,11 @@ def is_seconds(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return math.isfinite(value) and value >= 0
+
+
+def is_mapping(value: object) -> bool:
+    """Whether this is a mapping of any kind."""
+    return isinstance(value, Mapping)
 
 
 def fields_of(document: object) -> dict[str, object]:

@@ -88,11 +88,13 @@ def at_most(seconds: float) -> Generator[None]:
 
 
 class _Bound(threading.local):
-    until = float("inf")
+    until: float | None = None
 
     def left(
         self, timeout: float | None, too_late: type[Exception] = httpcore.ReadTimeout
-    ) -> float:
+    ) -> float | None:
+        if self.until is None:
+            return timeout
         left = self.until - time.monotonic()
         if left <= 0:
             raise too_late("The deadline has passed")

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, ValidationError
+from pydantic_core import to_json
 
 from meshapi import errors
 from meshapi._core.checks import fields_of, items_of
@@ -35,7 +36,7 @@ ErrorBodyCode: TypeAlias = (
 )
 """What went wrong: the published twelve, or what a newer gateway says."""
 
-ValidationErrorDetailLocItems: TypeAlias = str | int
+ValidationErrorDetailLocItems: TypeAlias = str | Annotated[int, Field(ge=0, lt=10**18)]
 """One step on the way to the field at fault: a name or a position."""
 
 
@@ -220,9 +221,13 @@ def _error_object(document: object) -> Mapping[str, object]:
 
 def _code(body: Mapping[str, object]) -> str | int | None:
     code = body.get("code")
-    if isinstance(code, bool) or not isinstance(code, (str, int)):
-        return None
-    return None if code == "" else code
+    if isinstance(code, int) and not isinstance(code, bool):
+        return code if abs(code) < _LARGEST_CODE else None
+    return code if isinstance(code, str) and code else None
+
+
+# Python refuses to print an integer of thousands of digits.
+_LARGEST_CODE = 10**18
 
 
 def _status(body: Mapping[str, object], code: str | int | None, on_the_wire: int | None) -> int:
@@ -262,7 +267,7 @@ def _detail(item: object) -> ValidationErrorDetail:
     try:
         return ValidationErrorDetail.model_validate(item)
     except ValidationError:
-        return ValidationErrorDetail(msg=str(item))
+        return ValidationErrorDetail(msg=_text(item) or to_json(item).decode())
 
 
 def _provider_error(body: Mapping[str, object]) -> ProviderError | None:

@@ -38,11 +38,11 @@ class EventDecoder:
         Raises:
             EventTooLarge: the event they belong to outgrew its bound.
         """
-        if self._after_cr and data.startswith(b"\n"):
-            data = data[1:]
         if not data:
             return []
-        self._after_cr = data.endswith(b"\r")
+        after_cr, self._after_cr = self._after_cr, data.endswith(b"\r")
+        if after_cr and data.startswith(b"\n"):
+            return self.push(data[1:])
         *lines, rest = data.splitlines() if data[-1] not in b"\r\n" else [*data.splitlines(), b""]
         events: list[ServerSentEvent] = []
         for line in lines:

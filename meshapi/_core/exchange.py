@@ -80,6 +80,11 @@ class Exchange(Generic[PayloadT]):
         """What is known of the latest attempt by now."""
         return dataclasses.replace(self._answer, elapsed=self._clock() - self._begun)
 
+    @property
+    def failed(self) -> bool:
+        """Whether the status says that no answer follows, but an error."""
+        return (self._answer.status_code or 0) >= 300
+
     def reader(self, fold: Fold[PayloadT]) -> StreamReader[PayloadT]:
         """What reads the stream that this call opened."""
         limit = self.settings.max_event_bytes
@@ -123,12 +128,13 @@ class Body:
         """
         self._pieces.append(piece)
         self._size += len(piece)
-        meta = self._exchange.meta
-        if (meta.status_code or 0) >= 300:
+        if self._exchange.failed:
             return self._size < _MAX_ERROR_BYTES
         limit = self._exchange.settings.max_response_bytes
         if self._size > limit:
-            raise InvalidResponse(f"The answer is larger than {limit} bytes", meta=meta)
+            raise InvalidResponse(
+                f"The answer is larger than {limit} bytes", meta=self._exchange.meta
+            )
         return True
 
     def reply(self) -> Reply:

@@ -72,7 +72,7 @@ class StreamReader(Generic[PayloadT]):
         self._model = model
         self._fold = fold
         self._decoder = EventDecoder(max_event_bytes)
-        self._page = b""
+        self._page = bytearray()
 
     def read(self, data: bytes) -> Iterator[PayloadT]:
         """Read the next bytes of the body, up to `[DONE]`.
@@ -152,7 +152,7 @@ class StreamReader(Generic[PayloadT]):
         if error := in_band_error(payload, self.meta, self._token):
             raise self._in_stream(error)
         self.events += 1
-        self._page = b""
+        self._page.clear()
         self._fold.add(payload)
         return payload
 
@@ -164,7 +164,7 @@ class StreamReader(Generic[PayloadT]):
 
     def _no_stream(self) -> MeshAPIError:
         """Tell what came in the place of a stream."""
-        document = document_of(self._page)
+        document = document_of(bytes(self._page))
         if fields_of(document).get("error"):
             return read_error(document, self.meta, self._token)
         if not self._page.strip():

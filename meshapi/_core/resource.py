@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from meshapi._core.call import Call, CallOptions, PayloadT, encode
 from meshapi._core.models import Params
-from meshapi._core.settings import ClientOptions
+from meshapi._core.settings import ClientOptions, check_names
 from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.errors import InvalidRequest
 
@@ -45,8 +47,12 @@ def post(
     """Describe a POST of params, which must be of the class that the endpoint takes.
 
     Raises:
-        InvalidRequest: they are of another class, or have no form in JSON.
+        InvalidRequest: they are of another class, or have no form in JSON, or the idempotency key
+            is none.
     """
+    key = options.get("idempotency_key")
+    if key is not None and not re.fullmatch(r"[!-~]+", key):
+        raise InvalidRequest("idempotency_key must be printable ASCII without spaces")
     if not isinstance(params, takes):
         raise InvalidRequest(f"Pass {takes.__name__}(...), not {type(params).__name__}")
     return Call(
@@ -55,12 +61,17 @@ def post(
         body=encode(params, options),
         model=model,
         streams=streams,
-        idempotency_key=options.get("idempotency_key"),
+        idempotency_key=key,
     )
 
 
 def client_options(options: CallOptions) -> ClientOptions:
-    """The options of a call that a client has as well."""
+    """The options of a call that a client has as well.
+
+    Raises:
+        TypeError: an option does not exist.
+    """
+    check_names(options, CallOptions)
     shared: ClientOptions = {}
     if "timeout" in options:
         shared["timeout"] = options["timeout"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypedDict, cast
 from urllib.parse import urlsplit
 
-from meshapi._core.checks import fields_of, is_seconds, is_whole, items_of
+from meshapi._core.checks import fields_of, is_mapping, is_seconds, is_whole, items_of
 from meshapi._core.retry import RetryPolicy
 from meshapi.errors import ConfigurationError
 
@@ -226,6 +226,7 @@ class Settings:
         Raises:
             ConfigurationError: an option cannot work.
         """
+        check_names(options, ClientOptions)
         if "retry" in options and "max_retries" in options:
             raise ConfigurationError("Give max_retries or retry, not both")
         given: Mapping[str, Any] = options
@@ -234,13 +235,23 @@ class Settings:
         }
         if "max_retries" in options:
             changes["retry"] = dataclasses.replace(self.retry, max_retries=options["max_retries"])
-        headers = {**self.headers, **checked_headers(options.get("headers", {}))}
+        headers = {**self.headers, **_checked_headers(options.get("headers", {}))}
         if "api_version" in options:
             headers["x-mesh-version"] = _checked_version(options["api_version"])
         return dataclasses.replace(self, headers=headers, **changes)
 
 
 NO_TOKEN = "No token: set MESHAPI_TOKEN, or run `meshapi local` for a gateway that needs no account"
+
+
+def check_names(options: Mapping[str, object], known: type) -> None:
+    """Refuse an option that does not exist, as Python does for a keyword argument.
+
+    Raises:
+        TypeError: a name is none of the options.
+    """
+    for name in options.keys() - known.__annotations__.keys():
+        raise TypeError(f"got an unexpected option {name!r}")
 
 
 def _environment(*names: str) -> str | None:
@@ -278,12 +289,10 @@ _OWN_HEADERS = {
 }
 
 
-def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Check headers before they are sent, and put their names in lower case.
-
-    Raises:
-        ConfigurationError: a name or value cannot be sent, or is the client's own to write.
-    """
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Check headers before they are sent, and put their names in lower case."""
+    if not is_mapping(headers):
+        raise ConfigurationError("headers must be a mapping of names to values")
     for name, value in headers.items():
         if problem := _header_problem(name, value):
             raise ConfigurationError(problem)

@@ -80,17 +80,16 @@ class Transport:
 
     def _persist(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
         try:
-            result = attempt()
+            return attempt()
         except MeshAPIError as error:
-            if not exchange.attempts.may_follow(error):
-                raise
-            result = self._repeat(exchange, attempt, error)
-        self.budget.refund()
-        return result
+            first = error
+        return self._repeat(exchange, attempt, first)
 
     def _repeat(
         self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT], first: MeshAPIError
     ) -> ResultT:
+        if not exchange.attempts.may_follow(first):
+            raise first
         from tenacity import Retrying  # Only who fails pays for this import.
 
         for turn in Retrying(**exchange.attempts.rules(), sleep=self.sleep):
@@ -102,7 +101,9 @@ class Transport:
 
     def _ask(self, exchange: Exchange[AnswerT]) -> AnswerT:
         response = self._head(exchange)
-        return read_answer(exchange.call.model, self._whole(exchange, response))
+        answer = read_answer(exchange.call.model, self._whole(exchange, response))
+        self.budget.refund()
+        return answer
 
     def _listen(
         self, exchange: Exchange[PayloadT], fold: Fold[PayloadT]
@@ -112,11 +113,14 @@ class Transport:
             raise read_failure(self._whole(exchange, response))
         reader = exchange.reader(fold)
         events = _events(exchange, reader, response)
-        return Opened(reader, list(islice(events, 1)), events)
+        ahead = list(islice(events, 1))
+        self.budget.refund()
+        return Opened(reader, ahead, events)
 
     def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
-        request = _request(self.http, exchange, self.settings.token.ask())
+        token = self.settings.token.ask()
         with _translated(exchange), at_most(exchange.left):
+            request = _request(self.http, exchange, token)
             response = self.http.send(request, stream=True, follow_redirects=False)
         exchange.answered(response.status_code, response.headers.multi_items())
         return response
@@ -168,13 +172,10 @@ class AsyncTransport:
         self, exchange: Exchange[PayloadT], attempt: Callable[[], Awaitable[ResultT]]
     ) -> ResultT:
         try:
-            result = await attempt()
+            return await attempt()
         except MeshAPIError as error:
-            if not exchange.attempts.may_follow(error):
-                raise
-            result = await self._repeat(exchange, attempt, error)
-        self.budget.refund()
-        return result
+            first = error
+        return await self._repeat(exchange, attempt, first)
 
     async def _repeat(
         self,
@@ -182,6 +183,8 @@ class AsyncTransport:
         attempt: Callable[[], Awaitable[ResultT]],
         first: MeshAPIError,
     ) -> ResultT:
+        if not exchange.attempts.may_follow(first):
+            raise first
         from tenacity import AsyncRetrying  # Only who fails pays for this import.
 
         async for turn in AsyncRetrying(**exchange.attempts.rules(), sleep=self.sleep):
@@ -193,7 +196,9 @@ class AsyncTransport:
 
     async def _ask(self, exchange: Exchange[AnswerT]) -> AnswerT:
         response = await self._head(exchange)
-        return read_answer(exchange.call.model, await self._whole(exchange, response))
+        answer = read_answer(exchange.call.model, await self._whole(exchange, response))
+        self.budget.refund()
+        return answer
 
     async def _listen(
         self, exchange: Exchange[PayloadT], fold: Fold[PayloadT]
@@ -204,12 +209,14 @@ class AsyncTransport:
         reader = exchange.reader(fold)
         events = _async_events(exchange, reader, response)
         first = await anext(events, None)
+        self.budget.refund()
         return Opened(reader, [] if first is None else [first], events)
 
     async def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
-        request = _request(self.http, exchange, await self.settings.token.ask_async())
         with _translated(exchange):
             async with asyncio.timeout(exchange.left):
+                token = await self.settings.token.ask_async()
+                request = _request(self.http, exchange, token)
                 response = await self.http.send(request, stream=True, follow_redirects=False)
         exchange.answered(response.status_code, response.headers.multi_items())
         return response

@@ -54,13 +54,12 @@ def babble(
         max_tokens: how long the answer may be.
     """
     dice = random.Random(seed)
-    context = _beginning(prompt, dice)
-    said = [context[1]] if context[1] else []
+    context = (_EDGE, _sampled(_openings(prompt), temperature, top_p, dice))
+    said = [context[1]]
     while len(said) < max_tokens:
         token = _sampled(_followers()[context], temperature, top_p, dice)
         if token != _EDGE:
-            opens_paragraph = bool(said) and not context[1]
-            said.append(f" {token}" if opens_paragraph else token)
+            said.append(token if context[1] else f" {token}")
             context = (context[1], token)
         elif len(said) < _ENOUGH:
             context = (_EDGE, _EDGE)
@@ -77,10 +76,11 @@ def _cut(said: list[str], stop: Sequence[str], reason: FinishReason) -> Babbled:
     return Babbled(tokens_of(text[:cut]), "stop")
 
 
-def _beginning(prompt: str, dice: random.Random) -> Context:
+def _openings(prompt: str) -> Counter[str]:
+    """The words that begin a paragraph: those of the prompt, else all."""
+    openings = _followers()[_EDGE, _EDGE]
     asked = {word.lower() for word in re.findall(r"\w{4,}", prompt)}
-    openings = [first for first in _followers()[_EDGE, _EDGE] if first.strip().lower() in asked]
-    return (_EDGE, dice.choice(openings)) if openings else (_EDGE, _EDGE)
+    return Counter({word: openings[word] for word in openings if word.lower() in asked}) or openings
 
 
 def _sampled(choices: Counter[str], temperature: float, top_p: float, dice: random.Random) -> str:
