@@ -23,7 +23,7 @@ from meshapi._core.settings import (
 )
 from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.errors import ConfigurationError
-from meshapi.resources.chat.completions import AsyncChat, Chat
+from meshapi.resources.chat.chat import AsyncChat, Chat
 
 
 class MeshAPI:

@@ -20,12 +20,9 @@ import meshapi
 from meshapi import AsyncMeshAPI, AsyncStream, ChatCompletionParams, MeshAPI, Stream
 from meshapi._core.resource import AsyncResource, Resource
 from meshapi._core.transport import AsyncTransport, Transport
-from meshapi.resources.chat.completions import (
-    AsyncChat,
-    AsyncChatCompletions,
-    Chat,
-    ChatCompletions,
-)
+from meshapi.resources.chat.chat import AsyncChat, Chat
+from meshapi.resources.chat.compare import AsyncCompare, Compare
+from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
 from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
 
 ROOT = Path(meshapi.__file__).parent
@@ -141,6 +138,7 @@ TWINS: list[tuple[type, type]] = [
     (MeshAPI, AsyncMeshAPI),
     (Chat, AsyncChat),
     (ChatCompletions, AsyncChatCompletions),
+    (Compare, AsyncCompare),
     (Stream, AsyncStream),
     (ChatCompletionStream, AsyncChatCompletionStream),
     (Transport, AsyncTransport),

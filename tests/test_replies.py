@@ -57,14 +57,14 @@ def test_a_chunk_may_miss_everything() -> None:
 def test_unknown_fields_and_values_are_kept() -> None:
     body = (
         '{"id":"a","choices":[{"index":0,"message":{"role":"oracle","content":"4","new":[1]},'
-        '"finish_reason":"bored"}],"x_auto_routed":true}'
+        '"finish_reason":"bored"}],"x_new":true}'
     )
 
     answer = ChatCompletionResponse.model_validate_json(body)
 
     assert answer.model_dump_json(exclude_unset=True) == body
     assert answer.choices[0].finish_reason == "bored"
-    assert answer.model_extra == {"x_auto_routed": True}
+    assert answer.model_extra == {"x_new": True}
 
 
 def test_numbers_and_parts_are_read_in_the_forms_they_come_in() -> None:

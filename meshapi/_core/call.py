@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Never, TypedDict, TypeVar
+from typing import Generic, Never, TypedDict
 
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
@@ -13,7 +13,7 @@ from pydantic_core import from_json, to_json
 from meshapi._core.checks import fields_of, is_mapping
 from meshapi._core.envelope import read_error
 from meshapi._core.meta import Meta
-from meshapi._core.models import AnswerT, Params, Payload, with_meta
+from meshapi._core.models import AnswerT, Params, Payload, PayloadT, with_meta
 from meshapi._core.settings import Timeout, Token
 from meshapi.errors import APIStatusError, InvalidRequest, InvalidResponse, MeshAPIError
 
@@ -37,9 +37,6 @@ class CallOptions(TypedDict, total=False):
     """Sent as `Idempotency-Key` with every attempt, instead of a random one."""
 
 
-PayloadT = TypeVar("PayloadT", bound=Payload)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Generic[PayloadT]):
     """A request, and the model that its answer, or each event of its stream, is read as."""
@@ -61,8 +58,8 @@ class Reply:
     token: Token
 
 
-def encode(params: Params, options: CallOptions) -> bytes:
-    """Write a request body: what is set in the params, and `extra_body` over it.
+def encode(params: Params, options: CallOptions, *, streams: bool) -> bytes:
+    """Write a request body: what is set in the params, `extra_body` over it, and `stream` if so.
 
     Raises:
         InvalidRequest: something in it has no form in JSON: NaN, a cycle, an object.
@@ -74,8 +71,9 @@ def encode(params: Params, options: CallOptions) -> bytes:
         raise InvalidRequest("Set stream on the params, not in extra_body: it decides what returns")
     try:
         body = params.model_dump_json(exclude_unset=True, by_alias=True, warnings=False).encode()
-        if extra_body:
-            body = to_json({**from_json(body), **extra_body}, inf_nan_mode="constants")
+        flag = {"stream": True} if streams and getattr(params, "stream", None) is not True else {}
+        if extra_body or flag:
+            body = to_json({**from_json(body), **extra_body, **flag}, inf_nan_mode="constants")
         if b"NaN" in body or b"Infinity" in body:
             json.loads(body, parse_constant=_refuse)
     except (ValueError, TypeError, RecursionError) as error:

@@ -271,10 +271,19 @@ def _detail(item: object) -> ValidationErrorDetail:
 
 
 def _provider_error(body: Mapping[str, object]) -> ProviderError | None:
+    told = body.get("provider_error") or _told_by_openrouter(fields_of(body.get("metadata")))
     try:
-        return ProviderError.model_validate(body.get("provider_error"))
+        return ProviderError.model_validate(told)
     except ValidationError:
         return None
+
+
+def _told_by_openrouter(metadata: Mapping[str, object]) -> Mapping[str, object] | None:
+    if not _text(metadata.get("provider_name")):
+        return None
+    raw = metadata.get("raw")
+    message = raw if raw is None or isinstance(raw, str) else to_json(raw).decode()
+    return {"provider": metadata["provider_name"], "message": message}
 
 
 def _request_id(document: object, body: Mapping[str, object]) -> str | None:

@@ -8,8 +8,9 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Generic
 
-from meshapi._core.call import Call, PayloadT, Reply
+from meshapi._core.call import Call, Reply
 from meshapi._core.meta import Headers, Meta
+from meshapi._core.models import PayloadT
 from meshapi._core.reader import Fold, StreamReader
 from meshapi._core.retry import Attempts, RetryBudget
 from meshapi._core.settings import Settings, Token

@@ -24,6 +24,9 @@ Text: TypeAlias = Annotated[str, Strict()]
 Whole: TypeAlias = Annotated[int, Strict()]
 """An integer: neither a bool nor the text of a number."""
 
+Flag: TypeAlias = Annotated[bool, Strict()]
+"""True or False, and nothing that could be read as one."""
+
 Number: TypeAlias = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 """A finite number, neither a bool nor the text of one."""
 
@@ -64,6 +67,7 @@ class Payload(BaseModel):
     )
 
 
+PayloadT = TypeVar("PayloadT", bound="Payload")
 AnswerT = TypeVar("AnswerT", bound="Answer")
 
 
@@ -82,6 +86,24 @@ def with_meta(answer: AnswerT, meta: Meta) -> AnswerT:
     """Tell an answer which exchange it came from."""
     answer._meta = meta  # pyright: ignore[reportPrivateUsage]  # A setter would be public.
     return answer
+
+
+class Event(Payload):
+    """An event of a stream whose kinds are told apart by their name, beside their data."""
+
+    _event: str = PrivateAttr(default="message")
+
+    @property
+    def event(self) -> str:
+        """The event's name; `message` where the server gave none. Not part of a dump."""
+        return self._event
+
+
+def with_event(payload: PayloadT, event: str) -> PayloadT:
+    """Tell an event its name; other payloads have none."""
+    if isinstance(payload, Event):
+        payload._event = event  # pyright: ignore[reportPrivateUsage]  # A setter would be public.
+    return payload
 
 
 class Tagged(BaseModel):
@@ -114,6 +136,9 @@ def null_reads_as(default: Callable[[], object]) -> GetPydanticSchema:
 
     return GetPydanticSchema(schema)
 
+
+JSONObject: TypeAlias = dict[str, object]
+"""An object of the wire whose fields are not ours to name."""
 
 NullableText: TypeAlias = Annotated[str, Field(coerce_numbers_to_str=True), null_reads_as(str)]
 """A string of the server's: missing or null reads as "", a number as its digits."""

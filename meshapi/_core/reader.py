@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from meshapi._core.call import PayloadT, document_of, in_band_error, summary
+from meshapi._core.call import document_of, in_band_error, summary
 from meshapi._core.checks import fields_of
 from meshapi._core.envelope import read_error
 from meshapi._core.events import EventDecoder, EventTooLarge
-from meshapi._core.models import Payload
+from meshapi._core.models import Payload, PayloadT, with_event
 from meshapi._core.retry import FINAL_CODES
 from meshapi.errors import (
     APIStatusError,
@@ -153,7 +153,7 @@ class StreamReader(Generic[PayloadT]):
             raise self._in_stream(error)
         self.events += 1
         self._page.clear()
-        self._fold.add(payload)
+        self._fold.add(with_event(payload, event.event))
         return payload
 
     def _unreadable(self, event: ServerSentEvent, problem: ValidationError) -> MeshAPIError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from meshapi._core.call import Call, CallOptions, PayloadT, encode
-from meshapi._core.models import Params
+from meshapi._core.call import Call, CallOptions, encode
+from meshapi._core.models import Params, PayloadT
 from meshapi._core.settings import ClientOptions, check_names
 from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.errors import InvalidRequest
@@ -58,7 +58,7 @@ def post(
     return Call(
         method="POST",
         path=path,
-        body=encode(params, options),
+        body=encode(params, options, streams=streams),
         model=model,
         streams=streams,
         idempotency_key=key,

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeAlias
 
-from meshapi._core.call import Call, PayloadT
+from meshapi._core.call import Call
 from meshapi._core.meta import Meta
+from meshapi._core.models import PayloadT
 from meshapi.errors import MeshAPIError
 
 if TYPE_CHECKING:

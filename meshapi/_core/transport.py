@@ -16,10 +16,10 @@ from typing import Generic, TypeVar
 
 import httpx
 
-from meshapi._core.call import Call, PayloadT, Reply, read_answer, read_failure
+from meshapi._core.call import Call, Reply, read_answer, read_failure
 from meshapi._core.connections import at_most
 from meshapi._core.exchange import Body, Exchange
-from meshapi._core.models import AnswerT
+from meshapi._core.models import AnswerT, PayloadT
 from meshapi._core.reader import Fold, StreamReader
 from meshapi._core.retry import RetryBudget
 from meshapi._core.settings import ClientOptions, Settings, Token

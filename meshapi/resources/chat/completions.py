@@ -1,4 +1,4 @@
-"""The calls of `POST /v1/chat/completions`, and `client.chat` above them."""
+"""The calls of `POST /v1/chat/completions`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing_extensions import Unpack
 
 from meshapi._core.call import Call, CallOptions
 from meshapi._core.resource import AsyncResource, Resource, post
-from meshapi._core.transport import AsyncTransport, Transport
+from meshapi.resources.chat.chunks import ChatCompletionChunk
 from meshapi.resources.chat.params import ChatCompletionParams
-from meshapi.resources.chat.replies import ChatCompletionChunk, ChatCompletionResponse
+from meshapi.resources.chat.replies import ChatCompletionResponse
 from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
 
 _PATH = "/v1/chat/completions"
@@ -119,24 +119,4 @@ def _whole(
 def _streamed(
     params: ChatCompletionParams[bool], options: CallOptions
 ) -> Call[ChatCompletionChunk]:
-    if getattr(params, "stream", None) is False:
-        params = params.model_copy(update={"stream": True})
     return post(_PATH, params, ChatCompletionParams, ChatCompletionChunk, options, streams=True)
-
-
-class Chat(Resource):
-    """`client.chat`: conversations with a model."""
-
-    def __init__(self, transport: Transport) -> None:
-        """Mount what is below."""
-        super().__init__(transport)
-        self.completions = ChatCompletions(transport)
-
-
-class AsyncChat(AsyncResource):
-    """`client.chat`: conversations with a model."""
-
-    def __init__(self, transport: AsyncTransport) -> None:
-        """Mount what is below."""
-        super().__init__(transport)
-        self.completions = AsyncChatCompletions(transport)

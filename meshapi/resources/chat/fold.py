@@ -8,15 +8,14 @@ from typing import Any, cast
 from meshapi._core.checks import fields_of, items_of
 from meshapi._core.meta import Meta
 from meshapi._core.models import with_meta
-from meshapi.resources.chat.messages import TextContentPart
-from meshapi.resources.chat.replies import (
+from meshapi.resources.chat.chunks import (
     ChatCompletionChunk,
     ChatCompletionChunkChoice,
     ChatCompletionDelta,
-    ChatCompletionResponse,
     ToolCallDelta,
-    UsageInfo,
 )
+from meshapi.resources.chat.parts import TextContentPart
+from meshapi.resources.chat.replies import ChatCompletionResponse, UsageInfo
 
 
 class CompletionFold:

@@ -1,74 +1,26 @@
-"""Messages and the parts of their content: they go both ways and keep what they do not know."""
+"""Messages: they go both ways, and keep what they do not know."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import Discriminator, GetPydanticSchema, Tag
+from pydantic import GetPydanticSchema
 
-from meshapi._core.checks import fields_of
-from meshapi._core.models import Payload, Tagged, Text, null_reads_as
-from meshapi.resources.chat.tools import ToolCall
+from meshapi._core.models import (
+    JSONObject,
+    NullableText,
+    Payload,
+    Tagged,
+    Text,
+    Timestamp,
+    null_reads_as,
+)
+from meshapi.resources.chat.parts import ContentPart, ImageContentPart, TextContentPart
+from meshapi.resources.chat.tools import ToolCall, ToolCallFunction
 
 ChatMessageRole: TypeAlias = Literal["system", "user", "assistant", "tool"] | str
 """Who speaks: the published four, or another that the gateway may take (`developer`, perhaps)."""
-
-ImageUrlDetail: TypeAlias = Literal["auto", "low", "high"] | str
-"""How closely an image is looked at; the gateway's default is `auto`."""
-
-
-class ImageUrl(Payload):
-    """Where an image is."""
-
-    url: str
-    """A remote URL or a `data:` URI."""
-
-    detail: ImageUrlDetail | None = None
-    """How closely to look at it; unset is the gateway's `auto`."""
-
-
-class TextContentPart(Tagged, Payload):
-    """A piece of text."""
-
-    type: Literal["text"] = "text"
-    """Always `text`; sent whether it was given or not."""
-
-    text: str
-    """The text itself."""
-
-
-class ImageContentPart(Tagged, Payload):
-    """An image to look at."""
-
-    type: Literal["image_url"] = "image_url"
-    """Always `image_url`; sent whether it was given or not."""
-
-    image_url: ImageUrl
-    """The image: remote or inline."""
-
-
-class UnknownContentPart(Tagged, Payload):
-    """A part of a kind this version does not know, kept whole."""
-
-    type: str
-    """The kind, as the wire names it."""
-
-
-def _kind(part: object) -> str:
-    kind = fields_of(part).get("type", getattr(part, "type", None))
-    return kind if isinstance(kind, str) and kind in _KNOWN_KINDS else "unknown"
-
-
-_KNOWN_KINDS = frozenset({"text", "image_url"})
-
-ContentPart: TypeAlias = Annotated[
-    Annotated[TextContentPart, Tag("text")]
-    | Annotated[ImageContentPart, Tag("image_url")]
-    | Annotated[UnknownContentPart, Tag("unknown")],
-    Discriminator(_kind),
-]
-"""One piece of a message's content, told apart by its `type`."""
 
 ChatMessageContent: TypeAlias = str | Sequence[ContentPart | Mapping[str, object]]
 """What a message says: text, or parts (mappings are as good)."""
@@ -98,6 +50,51 @@ class ChatMessage(Tagged, Payload):
     """On an `assistant` message: the calls that the model asks for."""
 
 
+class UrlCitation(Payload):
+    """A page that the answer rests on."""
+
+    url: NullableText = ""
+    """Where it is."""
+
+    title: str | None = None
+    """Its title."""
+
+    content: str | None = None
+    """What of it was used."""
+
+    start_index: int | None = None
+    """Where in the text the citation begins, in characters."""
+
+    end_index: int | None = None
+    """Where it ends."""
+
+
+class Annotation(Payload):
+    """A note on the answer: a citation, or a file that was read."""
+
+    type: NullableText = ""
+    """What kind of note: `url_citation`, `file`, ..."""
+
+    url_citation: UrlCitation | None = None
+    """The page, on a `url_citation`."""
+
+
+class OutputAudio(Payload):
+    """Speech that the model made."""
+
+    id: NullableText = ""
+    """Names it, so that a later message can refer to it."""
+
+    data: NullableText = ""
+    """The audio in base64."""
+
+    transcript: NullableText = ""
+    """What is said in it."""
+
+    expires_at: Timestamp | None = None
+    """Until when the id is known, in seconds since 1970, UTC."""
+
+
 class ChatCompletionMessage(ChatMessage):
     """The model's answer: a message that can be sent back as it is in the next call."""
 
@@ -107,6 +104,27 @@ class ChatCompletionMessage(ChatMessage):
     # What came back has been read, so no mapping is left among the parts.
     content: Text | list[ContentPart] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
     """What the model said; None beside `tool_calls`, a refusal or audio."""
+
+    refusal: str | None = None
+    """Why the model will not answer (OpenAI)."""
+
+    reasoning: str | None = None
+    """What it thought, in words (OpenRouter)."""
+
+    reasoning_details: list[JSONObject] | None = None
+    """What it thought, for the provider: send it back unchanged (OpenRouter, Mesh's docs)."""
+
+    annotations: list[Annotation] | None = None
+    """Citations and other notes on the text (OpenAI, OpenRouter)."""
+
+    images: list[ImageContentPart] | None = None
+    """Images that it made (OpenRouter)."""
+
+    audio: OutputAudio | None = None
+    """Speech that it made (Mesh's docs, OpenAI)."""
+
+    function_call: ToolCallFunction | None = None
+    """The call it asks for, in the form before `tool_calls` (OpenAI)."""
 
 
 def joined_text(content: ChatMessageContent | None) -> str:

@@ -1,4 +1,4 @@
-"""What comes back: a whole completion, or the chunks of a streamed one."""
+"""What comes back: a whole completion."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
-from meshapi._core.models import Answer, NullableText, Payload, Timestamp, null_reads_as
-from meshapi.resources.chat.messages import ChatCompletionMessage, ContentPart, joined_text
-from meshapi.resources.chat.tools import ToolArguments
+from meshapi._core.models import Answer, JSONObject, NullableText, Payload, Timestamp, null_reads_as
+from meshapi.resources.chat.messages import ChatCompletionMessage, joined_text
 
 ChatCompletionChoiceFinishReason: TypeAlias = (
     Literal["stop", "length", "tool_calls", "content_filter", "function_call"] | str
@@ -22,6 +21,22 @@ class PromptTokensDetails(Payload):
 
     cached_tokens: int | None = None
     """How many of them the provider had cached."""
+
+    cache_write_tokens: int | None = None
+    """How many of them it cached for later (OpenRouter)."""
+
+    audio_tokens: int | None = None
+    """How many of them were audio (OpenAI, OpenRouter)."""
+
+
+class CompletionTokensDetails(Payload):
+    """What the answer's tokens were (Mesh's docs, OpenAI)."""
+
+    reasoning_tokens: int | None = None
+    """How many of them were thought and not said."""
+
+    audio_tokens: int | None = None
+    """How many of them were audio."""
 
 
 class UsageInfo(Payload):
@@ -39,8 +54,17 @@ class UsageInfo(Payload):
     prompt_tokens_details: PromptTokensDetails | None = None
     """What the prompt's tokens were, where the provider says."""
 
+    completion_tokens_details: CompletionTokensDetails | None = None
+    """What the answer's tokens were, where the provider says."""
+
+    classifier_tokens: int | None = None
+    """Tokens that went into choosing the model, with `model="auto"` (Mesh's docs)."""
+
     cost: Decimal | None = None
     """US dollars, where the server says (OpenRouter does; Mesh bills by `meta.request_id`)."""
+
+    is_byok: bool | None = None
+    """Whether a provider key of your own paid (OpenRouter)."""
 
 
 class ChatCompletionChoiceLogprobs(Payload):
@@ -63,6 +87,9 @@ class ChatCompletionChoice(Payload):
 
     logprobs: ChatCompletionChoiceLogprobs | None = None
     """Log probabilities, where they were asked for."""
+
+    native_finish_reason: str | None = None
+    """Why it stopped, in the provider's own words (OpenRouter)."""
 
 
 _UNNUMBERED = -1
@@ -99,102 +126,31 @@ class ChatCompletionResponse(Answer):
     system_fingerprint: str | None = None
     """The provider's build, for runs that should repeat."""
 
+    service_tier: str | None = None
+    """How urgently it was answered (OpenAI)."""
+
+    provider: str | None = None
+    """Who answered (OpenRouter)."""
+
     cost: Decimal | None = None
     """US dollars, where the server says."""
+
+    x_auto_routed: bool | None = None
+    """Whether the gateway chose the model, with `model="auto"` (Mesh's docs)."""
+
+    x_resolved_model_id: str | None = None
+    """Which model it chose."""
+
+    x_classifier_usage: list[JSONObject] | None = None
+    """What choosing used, one entry per try; its keys are the gateway's."""
+
+    x_auto_routed_fallback: bool | None = None
+    """Whether choosing failed, so that a model was taken that is always there."""
+
+    x_auto_routed_fallback_reason: str | None = None
+    """Why it failed, such as `classifier_timeout`."""
 
     @property
     def text(self) -> str:
         """The first answer's text; "" when there is none."""
         return joined_text(self.choices[0].message.content) if self.choices else ""
-
-
-class ToolCallFunctionDelta(Payload):
-    """A piece of a function call."""
-
-    name: str | None = None
-    """The function's name, on the piece that begins the call."""
-
-    arguments: ToolArguments
-    """The next piece of the arguments' JSON text."""
-
-
-class ToolCallDelta(Payload):
-    """A piece of a tool call."""
-
-    index: int | None = None
-    """Which call of the message this continues."""
-
-    id: str | None = None
-    """The call's id, on the piece that begins it."""
-
-    type: str | None = None
-    """`function`, on the piece that begins the call."""
-
-    function: ToolCallFunctionDelta | None = None
-    """What is added to the function call."""
-
-
-class ChatCompletionDelta(Payload):
-    """What a chunk adds to a message."""
-
-    role: str | None = None
-    """Who speaks, on the first piece."""
-
-    content: str | list[ContentPart] | None = None
-    """The next piece of the text."""
-
-    tool_calls: list[ToolCallDelta] | None = None
-    """The next pieces of tool calls."""
-
-
-class ChatCompletionChunkChoice(Payload):
-    """What a chunk adds to one of the answers."""
-
-    index: Annotated[int, null_reads_as(int)] = 0
-    """Which answer; 0 where the server left it out."""
-
-    delta: Annotated[ChatCompletionDelta, null_reads_as(ChatCompletionDelta)] = Field(
-        default_factory=ChatCompletionDelta
-    )
-    """What is added; an empty delta where the server sent none."""
-
-    finish_reason: ChatCompletionChoiceFinishReason | None = None
-    """Why the model stopped, on the last piece."""
-
-    logprobs: ChatCompletionChoiceLogprobs | None = None
-    """Log probabilities of this piece, where they were asked for."""
-
-
-class ChatCompletionChunk(Payload):
-    """One event of a streamed answer (its shape is OpenAI's: the document only names it)."""
-
-    id: NullableText = ""
-    """The completion's id, the same on every chunk."""
-
-    object: NullableText = ""
-    """`chat.completion.chunk`."""
-
-    created: Timestamp | None = None
-    """When the completion was made, in seconds since 1970, UTC."""
-
-    model: NullableText = ""
-    """The model that answers."""
-
-    choices: Annotated[list[ChatCompletionChunkChoice], null_reads_as(list)] = Field(
-        default_factory=list[ChatCompletionChunkChoice]
-    )
-    """What is added to each answer; empty on the chunk that brings the usage."""
-
-    usage: UsageInfo | None = None
-    """Tokens used: on one of the last chunks."""
-
-    system_fingerprint: str | None = None
-    """The provider's build, for runs that should repeat."""
-
-    cost: Decimal | None = None
-    """US dollars, where the server says, on one of the last chunks."""
-
-    @property
-    def text(self) -> str:
-        """What this chunk adds to the first answer's text; "" when nothing."""
-        return "".join(joined_text(each.delta.content) for each in self.choices if each.index == 0)

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from meshapi._core.call import Call
 from meshapi._core.streams import AsyncStream, Stream
 from meshapi._core.transport import AsyncTransport, Transport
+from meshapi.resources.chat.chunks import ChatCompletionChunk
 from meshapi.resources.chat.fold import CompletionFold
-from meshapi.resources.chat.replies import ChatCompletionChunk, ChatCompletionResponse, UsageInfo
+from meshapi.resources.chat.replies import ChatCompletionResponse, UsageInfo
 
 
 class ChatCompletionStream(Stream[ChatCompletionChunk]):

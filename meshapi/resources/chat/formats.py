@@ -1,0 +1,82 @@
+"""What form an answer takes: text, JSON of a schema, an image, speech."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from meshapi._core.models import Flag, Params, Tagged, Text, Whole
+
+
+class ResponseFormatText(Tagged, Params):
+    """Plain text, the default."""
+
+    type: Literal["text"] = "text"
+    """Always `text`; sent whether it was given or not."""
+
+
+class ResponseFormatJSONObject(Tagged, Params):
+    """Some JSON object (a model without support answers in prose)."""
+
+    type: Literal["json_object"] = "json_object"
+    """Always `json_object`; sent whether it was given or not."""
+
+
+class ResponseFormatSchema(Params):
+    """A schema, and a name for it."""
+
+    name: Text
+    """What the model calls it."""
+
+    description: Text | None = None
+    """What it is for, in words for the model."""
+
+    schema_: Annotated[Mapping[str, object] | None, Field(alias="schema")] = None
+    """The JSON Schema itself, sent as it is given; write it as `schema=`."""
+
+    strict: Flag | None = None
+    """Whether the answer must follow it to the letter."""
+
+
+class ResponseFormatJSONSchema(Tagged, Params):
+    """A JSON object that follows a schema (a model without support answers in prose)."""
+
+    type: Literal["json_schema"] = "json_schema"
+    """Always `json_schema`; sent whether it was given or not."""
+
+    json_schema: ResponseFormatSchema
+    """The schema."""
+
+
+ResponseFormat: TypeAlias = (
+    ResponseFormatText | ResponseFormatJSONObject | ResponseFormatJSONSchema | Mapping[str, object]
+)
+"""The form of the answer's text; other forms, such as OpenRouter's `grammar`, go as mappings."""
+
+
+class ImageOptions(Params):
+    """How images are made, with `modality="image"`."""
+
+    n: Whole | None = Field(default=None, ge=1, le=10)
+    """How many: 1 to 10; 1 on the server (Mesh's docs)."""
+
+    size: Text | None = None
+    """How large, such as `1024x1024`, which is the server's default (Mesh's docs)."""
+
+    quality: Text | None = None
+    """How well; `high` on the server (Mesh's docs)."""
+
+    response_format: Literal["url", "b64_json"] | Text | None = None
+    """Whether as `url` or as `b64_json` (Mesh's docs)."""
+
+
+class AudioOptions(Params):
+    """How speech is made, with `modalities=["text", "audio"]`."""
+
+    voice: Text | None = None
+    """Whose voice; `alloy` on the server (Mesh's docs)."""
+
+    format: Literal["wav", "mp3", "flac", "opus", "pcm16"] | Text | None = None
+    """How it is encoded (Mesh's docs)."""
