@@ -75,19 +75,18 @@ class MeshAPI:
     ) -> None:
         """Check the settings; nothing is sent yet."""
         secret, token = _masked(token), None
-        settings = Settings.load(
-            _given(
-                base_url=base_url,
-                token=secret,
-                timeout=timeout,
-                max_retries=max_retries,
-                retry=retry,
-                headers=headers,
-                api_version=api_version,
-                max_response_bytes=max_response_bytes,
-                max_event_bytes=max_event_bytes,
-            )
+        options = _given(
+            base_url=base_url,
+            token=secret,
+            timeout=timeout,
+            max_retries=max_retries,
+            retry=retry,
+            headers=headers,
+            api_version=api_version,
+            max_response_bytes=max_response_bytes,
+            max_event_bytes=max_event_bytes,
         )
+        settings = Settings.load(options)
         network = _network(proxy, ssl_context, max_connections)
         http = _lent(http_client, httpx.Client, network) or open_client(network)
         self._mount(Transport(http, settings, owns_http=http_client is None))
@@ -178,19 +177,18 @@ class AsyncMeshAPI:
     ) -> None:
         """Check the settings; nothing is sent yet."""
         secret, token = _masked(token), None
-        settings = Settings.load(
-            _given(
-                base_url=base_url,
-                token=secret,
-                timeout=timeout,
-                max_retries=max_retries,
-                retry=retry,
-                headers=headers,
-                api_version=api_version,
-                max_response_bytes=max_response_bytes,
-                max_event_bytes=max_event_bytes,
-            )
+        options = _given(
+            base_url=base_url,
+            token=secret,
+            timeout=timeout,
+            max_retries=max_retries,
+            retry=retry,
+            headers=headers,
+            api_version=api_version,
+            max_response_bytes=max_response_bytes,
+            max_event_bytes=max_event_bytes,
         )
+        settings = Settings.load(options)
         network = _network(proxy, ssl_context, max_connections)
         http = _lent(http_client, httpx.AsyncClient, network) or open_async_client(network)
         self._mount(AsyncTransport(http, settings, owns_http=http_client is None))

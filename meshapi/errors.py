@@ -96,6 +96,9 @@ class MeshAPIError(Exception):
     def __str__(self) -> str:
         return self._ending_with_request_id(self.message)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
     def _ending_with_request_id(self, sentence: str) -> str:
         return (
             f"{sentence.rstrip('.')}, request id {self.request_id}" if self.request_id else sentence

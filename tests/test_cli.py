@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from meshapi import ChatCompletionParams, MeshAPI, RateLimitExceeded
+from meshapi import ChatCompletionParams, MeshAPI, RateLimitExceeded, __version__
 from meshapi.cli import main
+from meshapi.local import LocalGateway
 
 QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
 
@@ -42,3 +43,41 @@ def test_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None
 
     assert stopped.value.code == 2
     assert "usage: meshapi" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--port", "99999"], "65535"),
+        (["--port", "x"], "65535"),
+        (["--rpm", "-3"], "0 or more"),
+        (["--spend-cap", "abc"], "US dollars"),
+        (["--spend-cap", "-1"], "US dollars"),
+        (["--token", ""], "printable"),
+    ],
+    ids=str,
+)
+def test_an_argument_that_cannot_work_is_a_usage_error(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["local", *arguments])
+
+    assert stopped.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_taken_port_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with LocalGateway() as gateway:
+        port = gateway.base_url.rpartition(":")[2]
+        assert main(["local", "--port", port]) == 2
+
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"meshapi {__version__}\n"

@@ -49,6 +49,7 @@ def test_a_call_ends_at_its_deadline(steps: Sequence[Step], colour: Sync) -> Non
         colour.settle(client.close())
 
     assert 0.4 <= took < 3
+    assert "0.4 s (Timeout.total)" in str(caught.value)
     assert caught.value.retry_safety == "ambiguous"
     assert len(server.requests) == 1
 

@@ -7,10 +7,12 @@ import json
 import pickle
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import meshapi
 from meshapi import (
     APIStatusError,
     ChatCompletionParams,
@@ -216,7 +218,8 @@ def test_no_failure_shows_the_token(script: bytes, colour: Sync) -> None:
 
 def package_frames(error: BaseException) -> Any:
     frames = error.__traceback__
-    while frames and "/meshapi/" not in frames.tb_frame.f_code.co_filename:
+    package = str(Path(meshapi.__file__).parent)
+    while frames and not frames.tb_frame.f_code.co_filename.startswith(package):
         frames = frames.tb_next
     return frames
 

@@ -215,3 +215,13 @@ def test_usage_counts_the_tokens_of_the_text(colour: Sync, gateway: LocalGateway
     assert answer.usage.prompt_tokens == 4
     assert answer.usage.completion_tokens == len(tokens_of(answer.text))
     assert answer.usage.total_tokens == 4 + answer.usage.completion_tokens
+
+
+def test_a_gateway_that_does_not_run_says_so_and_can_be_started_again() -> None:
+    gateway = LocalGateway()
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="not running"):
+            gateway.base_url  # noqa: B018  # Asking is what raises.
+        with gateway:
+            assert post(gateway, BODY).status_code == 200

@@ -7,11 +7,13 @@ import json
 import time
 from collections.abc import Sequence
 
+import httpx
 import pytest
 
 from meshapi import (
     ChatCompletionParams,
     DeadlineExceeded,
+    MeshAPI,
     ServerError,
     StreamInterrupted,
     Timeout,
@@ -106,10 +108,20 @@ def test_a_complete_stream_ends(body: str, colour: Sync) -> None:
     assert text == completion.text == "Hello"
 
 
-CUT_CHUNKS = (
+def test_a_cut_after_the_answer_is_complete_is_no_failure(colour: Sync) -> None:
+    body = HELLO + chunk(finish="stop")
+    with WireServer(CHUNKED + f"{len(body):x}\r\n{body}\r\n".encode()) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        completion = colour.settle(client.chat.completions.stream(QUESTION).final())
+        colour.settle(client.close())
+
+    assert completion.text == "Hello"
+
+
+CHUNKED = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-    + f"{len(HELLO):x}\r\n{HELLO}\r\n".encode()
 )
+CUT_CHUNKS = CHUNKED + f"{len(HELLO):x}\r\n{HELLO}\r\n".encode()
 
 
 @pytest.mark.parametrize(
@@ -284,6 +296,8 @@ def test_a_stream_closed_half_way_is_no_answer(colour: Sync) -> None:
         colour.settle(stream.close())
         with pytest.raises(StreamInterrupted, match="closed") as caught:
             colour.settle(stream.final())
+        with pytest.raises(StreamInterrupted, match="closed"):
+            colour.collect(stream)
         colour.settle(client.close())
 
     assert caught.value.partial is not None
@@ -308,3 +322,13 @@ def test_an_event_larger_than_allowed_raises(colour: Sync) -> None:
         with pytest.raises(StreamInterrupted, match="2000"):
             colour.collect(client.chat.completions.stream(QUESTION))
         colour.settle(client.close())
+
+
+def test_a_lent_client_is_held_to_the_idle_limit_as_bytes_come() -> None:
+    with WireServer([events(HELLO), *PINGS]) as server, httpx.Client() as lent:
+        limits = Timeout(idle=0.3)
+        client = MeshAPI(base_url=server.url, token="rsk_test", http_client=lent, timeout=limits)
+        with pytest.raises(DeadlineExceeded, match=r"Timeout\.idle") as caught:
+            list(client.chat.completions.stream(QUESTION))
+
+    assert caught.value.partial is not None

@@ -97,7 +97,7 @@ def sent(colour: Sync, fields: dict[str, Any]) -> dict[str, Any]:
         return httpx.Response(200, json={"choices": []})
 
     client = colour.client(token="rsk_test", http_client=colour.mocked(answer))
-    params: ChatCompletionParams = ChatCompletionParams(**{"messages": HISTORY, **fields})
+    params = ChatCompletionParams.model_validate({"messages": HISTORY, **fields})
     colour.settle(client.chat.completions.create(params))
     return cast("dict[str, Any]", json.loads(bodies[0]))
 

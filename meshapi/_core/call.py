@@ -134,9 +134,8 @@ def _not_an_answer(reply: Reply, problem: ValidationError) -> MeshAPIError:
 def summary(problem: ValidationError) -> str:
     """Name the first fields that did not fit, without what was in them."""
     problems = problem.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(
-        f"{'.'.join(str(step) for step in each['loc'])}: {each['msg']}" for each in problems[:3]
-    )
+    named = ((".".join(str(step) for step in each["loc"]), each["msg"]) for each in problems[:3])
+    return "; ".join(": ".join(filter(None, words)) for words in named)
 
 
 def document_of(content: bytes | str) -> object:

@@ -15,7 +15,7 @@ from meshapi._core.reader import Fold, StreamReader
 from meshapi._core.retry import Attempts, RetryBudget
 from meshapi._core.settings import Settings, Token
 from meshapi._version import __version__
-from meshapi.errors import DeadlineExceeded, InvalidResponse
+from meshapi.errors import DeadlineExceeded, InvalidResponse, RetrySafety
 
 _MAX_ERROR_BYTES = 1024 * 1024
 
@@ -44,9 +44,8 @@ class Exchange(Generic[PayloadT]):
         self._answer = Meta()
         self._clock = clock
         self._begun = clock()
-        timeout = settings.timeout
-        limit = min(timeout.total, timeout.first_event) if call.streams else timeout.total
-        self._patience = self._begun + limit
+        self._limit, seconds = self._first_limit()
+        self._patience = self._begun + seconds
         self.attempts = Attempts(settings.retry, budget, self._patience, clock)
         self._headers = {
             **_FIXED_HEADERS,
@@ -54,6 +53,12 @@ class Exchange(Generic[PayloadT]):
             **settings.headers,
             "idempotency-key": call.idempotency_key or str(uuid.uuid4()),
         }
+
+    def _first_limit(self) -> tuple[str, float]:
+        limits = self.settings.timeout
+        if self.call.streams and limits.first_event < limits.total:
+            return "first_event", limits.first_event
+        return "total", limits.total
 
     def next_headers(self, token: Token) -> dict[str, str]:
         """Begin the next attempt: the headers it is sent with."""
@@ -103,12 +108,19 @@ class Exchange(Generic[PayloadT]):
             DeadlineExceeded: the limit has passed.
         """
         if not self.left:
-            raise DeadlineExceeded(
-                f"No answer in time: {self.url}", retry_safety="ambiguous", meta=self.meta
-            )
+            raise self.too_late("ambiguous")
+
+    def too_late(self, safety: RetrySafety, limit: str | None = None) -> DeadlineExceeded:
+        """The error for a limit that passed: the one in force, unless another is named."""
+        limit = limit or self._limit
+        seconds = dataclasses.asdict(self.settings.timeout)[limit]
+        what = {"connect": "connection", "total": "answer"}.get(limit, "event")
+        message = f"No {what} from {self.url} within {seconds:g} s (Timeout.{limit})"
+        return DeadlineExceeded(message, retry_safety=safety, meta=self.meta)
 
     def heard(self) -> None:
         """An event came, and was dealt with: from now on, the idle limit counts."""
+        self._limit = "idle"
         self._patience = self._clock() + self.settings.timeout.idle
 
 

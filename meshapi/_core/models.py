@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar
 
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from meshapi._core.checks import fields_of, items_of
 from meshapi._core.meta import Meta
 
 Text: TypeAlias = Annotated[str, Strict()]
@@ -31,7 +32,29 @@ Number: TypeAlias = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 """A finite number, neither a bool nor the text of one."""
 
 
-class Params(BaseModel):
+class _Shown(BaseModel):
+    """A model whose repr shows what is set, and of a long text its beginning and its length."""
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        fields_set = self.model_fields_set
+        return ((k, _clipped(v)) for k, v in super().__repr_args__() if k in fields_set)
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+_SHOWN_LENGTH = 200
+
+
+def _clipped(value: object) -> object:
+    if isinstance(value, str) and len(value) > _SHOWN_LENGTH:
+        return f"{value[:_SHOWN_LENGTH]}... ({len(value)} characters)"
+    if isinstance(value, dict):
+        return {name: _clipped(each) for name, each in fields_of(value).items()}
+    return [_clipped(each) for each in items_of(value)] if isinstance(value, list) else value
+
+
+class Params(_Shown):
     """What a caller sends: an unknown field is an error, as the gateway would drop a typo silently.
 
     What is not set is not sent; what is set to None is sent as null.
@@ -57,7 +80,7 @@ class Params(BaseModel):
         return type(self).model_validate({**fields, **update}, by_name=True)
 
 
-class Payload(BaseModel):
+class Payload(_Shown):
     """What a server sends: unknown fields are kept, enums are open, null reads as missing."""
 
     model_config = ConfigDict(

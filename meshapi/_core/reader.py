@@ -120,8 +120,9 @@ class StreamReader(Generic[PayloadT]):
 
     def interrupted(self, reason: str, safety: RetrySafety = "ambiguous") -> StreamInterrupted:
         """The error for a stream that cannot go on."""
+        plural = "event" if self.events == 1 else "events"
         return StreamInterrupted(
-            f"The stream was not complete after {self.events} events: {reason}",
+            f"The stream was not complete after {self.events} {plural}: {reason}",
             events=self.events,
             retry_safety=safety,
             partial=self.partial,

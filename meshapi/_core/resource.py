@@ -54,7 +54,8 @@ def post(
     if key is not None and not re.fullmatch(r"[!-~]+", key):
         raise InvalidRequest("idempotency_key must be printable ASCII without spaces")
     if not isinstance(params, takes):
-        raise InvalidRequest(f"Pass {takes.__name__}(...), not {type(params).__name__}")
+        what = type(params).__name__
+        raise InvalidRequest(f"Pass {takes.__name__}(...), not {what}: {takes.__name__}(**fields)")
     return Call(
         method="POST",
         path=path,

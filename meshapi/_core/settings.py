@@ -51,7 +51,9 @@ class Timeout:
         """Refuse limits that mean nothing."""
         for each in dataclasses.fields(self):
             if not is_seconds(limit := getattr(self, each.name)) or limit == 0:
-                raise ConfigurationError(f"{each.name} timeout must be a number of seconds above 0")
+                raise ConfigurationError(
+                    f"The limit {each.name} must be a finite number of seconds above 0"
+                )
 
     @classmethod
     def of(cls, limit: float | Timeout) -> Timeout:
@@ -67,11 +69,12 @@ class Token:
     No repr, log, pickle or traceback shows it: functions that raise hold only this object.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_name", "_value")
 
-    def __init__(self, value: object) -> None:
+    def __init__(self, value: object, name: str = "token") -> None:
         """Take the token as it came; `check` or `ask` says whether it can be sent."""
         self._value = value
+        self._name = name
 
     def check(self) -> Token:
         """Look at a fixed token now; a function is asked later, before every attempt.
@@ -81,7 +84,7 @@ class Token:
         """
         problem = None if callable(self._value) else _problem(self._value)
         if problem:
-            raise ConfigurationError(problem)
+            raise ConfigurationError(f"{self._name} {problem}")
         return self
 
     def ask(self) -> Token:
@@ -152,11 +155,11 @@ _FUNCTION_FAILED = "The token function failed"
 
 def _problem(token: object) -> str | None:
     if not isinstance(token, str):
-        return f"The token must be a str, not {type(token).__name__}"
+        return f"must be a str, not {type(token).__name__}"
     if not token:
-        return "The token is empty"
+        return "is empty: pass a key such as rsk_..."
     if not re.fullmatch(r"[!-~]+", token):
-        return "The token holds a space, a line break or another character that no header may carry"
+        return "holds a space, a line break or another character that no header may carry"
     return None
 
 
@@ -210,11 +213,13 @@ class Settings:
         Raises:
             ConfigurationError: there is no token, or an option cannot work.
         """
-        if "token" not in options and not _environment(*TOKEN_VARIABLES):
+        name = next((each for each in TOKEN_VARIABLES if os.environ.get(each)), None)
+        if "token" not in options and name is None:
             raise ConfigurationError(NO_TOKEN)
+        url = os.environ.get("MESHAPI_BASE_URL")
         settings = cls(
-            base_url=_checked_url(_environment("MESHAPI_BASE_URL") or DEFAULT_BASE_URL),
-            token=Token(_environment(*TOKEN_VARIABLES)),
+            base_url=_checked_url(url, "MESHAPI_BASE_URL") if url else DEFAULT_BASE_URL,
+            token=Token(os.environ.get(name), name) if name else Token(None),
         )
         settings = settings.replaced(options)
         settings.token.check()
@@ -241,7 +246,9 @@ class Settings:
         return dataclasses.replace(self, headers=headers, **changes)
 
 
-NO_TOKEN = "No token: set MESHAPI_TOKEN, or run `meshapi local` for a gateway that needs no account"
+NO_TOKEN = (
+    "No token: set MESHAPI_TOKEN, pass token=, or run `meshapi local`, which needs no account"
+)
 
 
 def check_names(options: Mapping[str, object], known: type) -> None:
@@ -254,28 +261,30 @@ def check_names(options: Mapping[str, object], known: type) -> None:
         raise TypeError(f"got an unexpected option {name!r}")
 
 
-def _environment(*names: str) -> str | None:
-    return next((value for name in names if (value := os.environ.get(name))), None)
-
-
-def _checked_url(url: object) -> str:
+def _checked_url(url: object, name: str = "base_url") -> str:
     """Check a base URL, and cut off the `/v1` and the `/` that it may end in."""
+    if problem := _url_problem(url):
+        raise ConfigurationError(f"{name} {problem}")
+    return str(url).rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def _url_problem(url: object) -> str | None:
     if not isinstance(url, str) or not url:
-        raise ConfigurationError("base_url must be a URL such as https://api.meshapi.ai")
+        return "must be a URL such as https://api.meshapi.ai"
     if not url.isprintable() or " " in url:
-        raise ConfigurationError("base_url holds a space or a character that no URL may carry")
+        return "holds a space or a character that no URL may carry"
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigurationError(f"base_url is no URL: {error}") from None
+        return f"is no URL: {error}"
     if parts.scheme not in {"http", "https"} or not host:
-        raise ConfigurationError("base_url must begin with https:// or http:// and name a host")
+        return "must begin with https:// or http:// and name a host"
     if "@" in parts.netloc:
-        raise ConfigurationError("base_url must not hold a user or password: use token=")
+        return "must not hold a user or password: use token="
     if parts.query or parts.fragment:
-        raise ConfigurationError("base_url must end before the ? or #")
-    return url.rstrip("/").removesuffix("/v1").rstrip("/")
+        return "must end before the ? or #"
+    return None
 
 
 # What the client writes itself; `authorization` would put the token where a repr shows it.

@@ -49,6 +49,9 @@ class Stream(Generic[PayloadT]):
             return self._opened.ahead.pop()
         try:
             return next(self._opened.events)
+        except StopIteration:
+            self._opened.reader.check_complete()
+            raise
         except MeshAPIError as failure:
             self._failure = failure
             raise
@@ -61,7 +64,6 @@ class Stream(Generic[PayloadT]):
     def _finish(self) -> None:
         for _ in self:
             pass
-        self._opened.reader.check_complete()
 
     def __enter__(self) -> Self:
         return self
@@ -113,6 +115,10 @@ class AsyncStream(Generic[PayloadT]):
         try:
             opened = self._opened or await self._open()
             return opened.ahead.pop() if opened.ahead else await anext(opened.events)
+        except StopAsyncIteration:
+            if self._opened:
+                self._opened.reader.check_complete()
+            raise
         except MeshAPIError as failure:
             self._failure = failure
             raise
@@ -130,8 +136,6 @@ class AsyncStream(Generic[PayloadT]):
     async def _finish(self) -> None:
         async for _ in self:
             pass
-        if self._opened:
-            self._opened.reader.check_complete()
 
     async def __aenter__(self) -> Self:
         if self._opened is None:

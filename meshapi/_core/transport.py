@@ -26,7 +26,6 @@ from meshapi._core.settings import ClientOptions, Settings, Token
 from meshapi.errors import (
     ConfigurationError,
     ConnectionFailed,
-    DeadlineExceeded,
     InvalidRequest,
     InvalidResponse,
     MeshAPIError,
@@ -311,10 +310,6 @@ def _request(
 
 # What httpx raises -> what it is to the caller; the first row that fits decides.
 _FAILURES: tuple[tuple[type[Exception], type[MeshAPIError], RetrySafety, str], ...] = (
-    (httpx.PoolTimeout, DeadlineExceeded, "not_sent", "No connection was free in time"),
-    (httpx.ConnectTimeout, DeadlineExceeded, "not_sent", "No connection in time"),
-    (httpx.TimeoutException, DeadlineExceeded, "ambiguous", "No answer in time"),
-    (TimeoutError, DeadlineExceeded, "ambiguous", "No answer in time"),
     (httpx.ProxyError, ConnectionFailed, "not_sent", "The proxy refused"),
     (httpx.ConnectError, ConnectionFailed, "not_sent", "No connection"),
     (httpx.UnsupportedProtocol, ConfigurationError, "final", "The URL cannot be called"),
@@ -335,6 +330,10 @@ def _translated(exchange: Exchange[PayloadT]) -> Generator[None]:
 
 
 def _failure(error: Exception, exchange: Exchange[PayloadT]) -> MeshAPIError:
+    if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)):
+        return exchange.too_late("not_sent", None if not exchange.left else "connect")
+    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+        return exchange.too_late("ambiguous")
     kind, safety, what = next(row[1:] for row in _FAILURES if isinstance(error, row[0]))
     reason = str(error) or type(error).__name__
     return kind(f"{what}: {exchange.url} ({reason})", retry_safety=safety, meta=exchange.meta)

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
+from starlette.applications import Starlette
 
 from meshapi.local.app import make_app
 from meshapi.local.rules import Key, RecordedRequest, Rules
@@ -33,30 +34,23 @@ class LocalGateway:
     def __init__(
         self, *, token: str = "rsk_local", port: int = 0, tokens_per_second: float | None = None
     ) -> None:
-        """Take the port; requests are answered once the gateway is entered."""
+        """Prepare; the port is taken, and requests are answered, once the gateway is started."""
         self.token = token
         self.rules = Rules(keys={token: Key(token)})
-        self._socket = socket.create_server(("127.0.0.1", port))
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                make_app(self.rules, tokens_per_second),
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name="meshapi-local", daemon=True
-        )
+        self._app = make_app(self.rules, tokens_per_second)
+        self._port = port
+        self._running: _Running | None = None
 
     @property
     def base_url(self) -> str:
-        """Where the gateway listens: `http://127.0.0.1:PORT`."""
-        host, port = self._socket.getsockname()
-        return f"http://{host}:{port}"
+        """Where the gateway listens: `http://127.0.0.1:PORT`.
+
+        Raises:
+            RuntimeError: it is not running.
+        """
+        if self._running is None:
+            raise RuntimeError("The gateway is not running: use `with LocalGateway() as gateway:`")
+        return self._running.base_url
 
     @property
     def requests(self) -> Sequence[RecordedRequest]:
@@ -94,15 +88,20 @@ class LocalGateway:
         self.rules.templates[name] = text
 
     def start(self) -> Self:
-        """Serve from a thread of its own."""
-        self._thread.start()
+        """Take the port, and serve from a thread of its own.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        if self._running is None:
+            self._running = _Running(self._app, self._port)
         return self
 
     def stop(self) -> None:
         """Stop serving, and give the port back."""
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -114,3 +113,35 @@ class LocalGateway:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+class _Running:
+    """A server in a thread, from its first request to its last."""
+
+    def __init__(self, app: Starlette, port: int) -> None:
+        self._socket = socket.create_server(("127.0.0.1", port))
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="meshapi-local", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def base_url(self) -> str:
+        host, port = self._socket.getsockname()
+        return f"http://{host}:{port}"
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -61,7 +61,7 @@ class ComparisonParams(Params):
     messages: History
     """The conversation so far, oldest first."""
 
-    model_overrides: list[ComparisonModelOverride | Mapping[str, object]] | None = None
+    model_overrides: Sequence[ComparisonModelOverride | Mapping[str, object]] | None = None
     """What single models are asked with instead."""
 
     comparison_model: Text | None = None

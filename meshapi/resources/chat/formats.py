@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
@@ -33,7 +33,7 @@ class ResponseFormatSchema(Params):
     description: Text | None = None
     """What it is for, in words for the model."""
 
-    schema_: Annotated[Mapping[str, object] | None, Field(alias="schema")] = None
+    schema_: Mapping[str, object] | None = Field(default=None, alias="schema")
     """The JSON Schema itself, sent as it is given; write it as `schema=`."""
 
     strict: Flag | None = None

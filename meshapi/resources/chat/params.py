@@ -204,7 +204,7 @@ class ChatCompletionParams(Params, Generic[StreamFlag]):
     provider: ProviderPreferences | Mapping[str, object] | None = None
     """Which providers may answer, and which first (source 001; not confirmed on Mesh)."""
 
-    plugins: list[Plugin | Mapping[str, object]] | None = None
+    plugins: Sequence[Plugin | Mapping[str, object]] | None = None
     """Plugins to run for this request (source 001; not confirmed on Mesh)."""
 
     metadata: Mapping[str, Text] | None = None
