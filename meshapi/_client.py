@@ -11,7 +11,7 @@ from typing import Self, TypeVar, cast
 import httpx
 from typing_extensions import Unpack
 
-from meshapi._core.connections import NetworkOptions, open_async_client, open_client
+from meshapi._core.connections import AsyncPool, NetworkOptions, Pool
 from meshapi._core.retry import RetryPolicy
 from meshapi._core.settings import (
     AsyncTokenSource,
@@ -88,8 +88,8 @@ class MeshAPI:
         )
         settings = Settings.load(options)
         network = _network(proxy, ssl_context, max_connections)
-        http = _lent(http_client, httpx.Client, network) or open_client(network)
-        self._mount(Transport(http, settings, owns_http=http_client is None))
+        pool = Pool(_checked(http_client, httpx.Client, network), network)
+        self._mount(Transport(pool, settings))
 
     def _mount(self, transport: Transport) -> None:
         self._transport = transport
@@ -190,8 +190,8 @@ class AsyncMeshAPI:
         )
         settings = Settings.load(options)
         network = _network(proxy, ssl_context, max_connections)
-        http = _lent(http_client, httpx.AsyncClient, network) or open_async_client(network)
-        self._mount(AsyncTransport(http, settings, owns_http=http_client is None))
+        pool = AsyncPool(_checked(http_client, httpx.AsyncClient, network), network)
+        self._mount(AsyncTransport(pool, settings))
 
     def _mount(self, transport: AsyncTransport) -> None:
         self._transport = transport
@@ -258,7 +258,7 @@ def _network(
     return {"proxy": proxy, "ssl_context": ssl_context, "max_connections": max_connections}
 
 
-def _lent(http: HttpT | None, kind: type[object], network: NetworkOptions) -> HttpT | None:
+def _checked(http: HttpT | None, kind: type[object], network: NetworkOptions) -> HttpT | None:
     if http is None:
         return None
     if not isinstance(http, kind):

@@ -84,4 +84,4 @@ def test_an_event_is_bounded(body: bytes) -> None:
 def test_the_bound_is_for_one_event_and_not_for_the_stream() -> None:
     decoder = EventDecoder(100)
 
-    assert sum(len(decoder.push(b"data: xxxxxxxxxx\n\n")) for _ in range(100)) == 100
+    assert sum(len(list(decoder.push(b"data: xxxxxxxxxx\n\n"))) for _ in range(100)) == 100

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 import meshapi
 from meshapi import AsyncMeshAPI, AsyncStream, ChatCompletionParams, MeshAPI, Stream
+from meshapi._core.connections import AsyncPool, Pool
 from meshapi._core.resource import AsyncResource, Resource
 from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.resources.chat.chat import AsyncChat, Chat
@@ -110,8 +111,8 @@ def test_httpx_stays_inside(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_of)
-def test_only_the_transport_waits(path: Path) -> None:
-    waiting = {"meshapi._core.transport", "meshapi._core.streams"}
+def test_only_the_shells_wait(path: Path) -> None:
+    waiting = {f"meshapi._core.{name}" for name in ("transport", "connections", "streams")}
     in_resources = ("meshapi.resources", "meshapi._client", "meshapi.local")
     asynchronous = [
         node.name
@@ -141,6 +142,7 @@ TWINS: list[tuple[type, type]] = [
     (Compare, AsyncCompare),
     (Stream, AsyncStream),
     (ChatCompletionStream, AsyncChatCompletionStream),
+    (Pool, AsyncPool),
     (Transport, AsyncTransport),
     (Resource, AsyncResource),
 ]

@@ -62,6 +62,14 @@ async def main():
         assert (await client.chat.completions.create(question)).text
 asyncio.run(main())
 """,
+    "async, in one loop after another, never closed": """
+client = AsyncMeshAPI(base_url=url, token="rsk_local")
+async def main():
+    assert (await client.chat.completions.create(question)).text
+    assert (await client.chat.completions.stream(question).final()).text
+for _ in range(3):
+    asyncio.run(main())
+""",
     "shared by threads": """
 client = MeshAPI(base_url=url, token="rsk_local")
 texts = []

@@ -6,13 +6,16 @@ cuts every connect, read and write down to what `at_most` leaves; asyncio can cu
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import ssl
 import threading
 import time
-from collections.abc import Generator, Iterable
+from asyncio import AbstractEventLoop
+from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import contextmanager
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
+from weakref import WeakKeyDictionary
 
 import httpcore
 import httpx
@@ -54,6 +57,81 @@ def open_async_client(options: NetworkOptions) -> httpx.AsyncClient:
     """
     with _proxy_checked():
         return httpx.AsyncClient(**_arguments(options))
+
+
+class Pool:
+    """Connections for sync calls."""
+
+    def __init__(self, lent: httpx.Client | None, options: NetworkOptions) -> None:
+        """Use the one that is lent, or open one.
+
+        Raises:
+            ConfigurationError: an option, or a proxy of the environment, cannot work.
+        """
+        self.is_closed = False
+        self._lent = lent
+        self._client = lent or open_client(options)
+
+    def client(self) -> httpx.Client:
+        """The connections to call through."""
+        return self._client
+
+    def close(self) -> None:
+        """Close the connections, unless they are lent, and refuse to open others."""
+        self.is_closed = True
+        if not self._lent:
+            self._client.close()
+
+
+class AsyncPool:
+    """Connections for async calls: each event loop has its own, as it could not use another's.
+
+    `close` closes those of the running loop; the others are closed when their loop shuts down its
+    async generators, as `asyncio.run` does.
+    """
+
+    def __init__(self, lent: httpx.AsyncClient | None, options: NetworkOptions) -> None:
+        """Use the one that is lent, in every loop, or open one per loop.
+
+        Raises:
+            ConfigurationError: an option, or a proxy of the environment, cannot work.
+        """
+        self.is_closed = False
+        self._lent = lent
+        self._options = options
+        self._spare = None if lent else open_async_client(options)
+        self._by_loop: WeakKeyDictionary[AbstractEventLoop, _Kept] = WeakKeyDictionary()
+
+    async def client(self) -> httpx.AsyncClient:
+        """The connections to call through."""
+        if self._lent:
+            return self._lent
+        loop = asyncio.get_running_loop()
+        client, _ = self._by_loop.get(loop, (None, None))
+        if client is None or client.is_closed:
+            client, self._spare = self._spare or open_async_client(self._options), None
+            guard = _closed_with_loop(client)
+            self._by_loop[loop] = client, guard
+            await anext(guard)
+        return client
+
+    async def close(self) -> None:
+        """Close the connections, unless they are lent, and refuse to open others."""
+        self.is_closed = True
+        _, guard = self._by_loop.pop(asyncio.get_running_loop(), (None, None))
+        if guard is not None:
+            await guard.aclose()
+
+
+async def _closed_with_loop(client: httpx.AsyncClient) -> AsyncGenerator[None]:
+    # A generator that waits here for ever is ended by the loop when that shuts down.
+    try:
+        yield
+    finally:
+        await client.aclose()
+
+
+_Kept: TypeAlias = tuple[httpx.AsyncClient, AsyncGenerator[None]]
 
 
 class _Client(httpx.Client):

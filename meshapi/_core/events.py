@@ -8,6 +8,8 @@ event counts without the blank line after it. In one stricter: an event's size i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from httpx_sse import ServerSentEvent
 
 _BOM = b"\xef\xbb\xbf"
@@ -32,26 +34,25 @@ class EventDecoder:
         self._id = ""
         self._retry: int | None = None
 
-    def push(self, data: bytes) -> list[ServerSentEvent]:
-        """Take the next bytes.
+    def push(self, data: bytes) -> Iterator[ServerSentEvent]:
+        """Take the next bytes; each event is given before the bytes after it are looked at.
 
         Raises:
             EventTooLarge: the event they belong to outgrew its bound.
         """
         if not data:
-            return []
+            return
         after_cr, self._after_cr = self._after_cr, data.endswith(b"\r")
         if after_cr and data.startswith(b"\n"):
-            return self.push(data[1:])
+            yield from self.push(data[1:])
+            return
         *lines, rest = data.splitlines() if data[-1] not in b"\r\n" else [*data.splitlines(), b""]
-        events: list[ServerSentEvent] = []
         for line in lines:
             self._grow(len(line))
             if event := self._end_line(line):
-                events.append(event)
+                yield event
         self._grow(len(rest))
         self._line.append(rest)
-        return events
 
     def end(self) -> ServerSentEvent | None:
         """Take the end of the body; the event that was still open, if there was one."""

@@ -49,9 +49,9 @@ _SHOWN_LENGTH = 200
 def _clipped(value: object) -> object:
     if isinstance(value, str) and len(value) > _SHOWN_LENGTH:
         return f"{value[:_SHOWN_LENGTH]}... ({len(value)} characters)"
-    if isinstance(value, dict):
-        return {name: _clipped(each) for name, each in fields_of(value).items()}
-    return [_clipped(each) for each in items_of(value)] if isinstance(value, list) else value
+    if fields := fields_of(value):
+        return {name: _clipped(each) for name, each in fields.items()}
+    return [_clipped(each) for each in items_of(value)] or value
 
 
 class Params(_Shown):

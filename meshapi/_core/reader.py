@@ -84,14 +84,13 @@ class StreamReader(Generic[PayloadT]):
         if not self.events and len(self._page) < _MAX_PAGE_BYTES:
             self._page += data
         try:
-            events = self._decoder.push(data)
+            for event in self._decoder.push(data):
+                if event.data.strip() == _DONE:
+                    self.done = True
+                    return
+                yield self._payload(event)
         except EventTooLarge as error:
             raise self.interrupted(str(error)) from None
-        for event in events:
-            if event.data.strip() == _DONE:
-                self.done = True
-                return
-            yield self._payload(event)
 
     def end(self) -> Iterator[PayloadT]:
         """Read the end of the body, where the last event may still be open.

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 import httpx
 
 from meshapi._core.call import Call, Reply, read_answer, read_failure
-from meshapi._core.connections import at_most
+from meshapi._core.connections import AsyncPool, Pool, at_most
 from meshapi._core.exchange import Body, Exchange
 from meshapi._core.models import AnswerT, PayloadT
 from meshapi._core.reader import Fold, StreamReader
@@ -49,21 +49,21 @@ class Opened(Generic[PayloadT, EventsT]):
 class Transport:
     """Sends calls and opens streams over one pool of connections."""
 
-    http: httpx.Client
+    pool: Pool
     settings: Settings
-    owns_http: bool = True
+    owns_pool: bool = True
     budget: RetryBudget = field(default_factory=RetryBudget)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
     def with_options(self, options: ClientOptions) -> Transport:
         """The same pool and budget under other settings; closing it closes nothing."""
-        return replace(self, settings=self.settings.replaced(options), owns_http=False)
+        return replace(self, settings=self.settings.replaced(options), owns_pool=False)
 
     def close(self) -> None:
         """Close the pool, unless it is somebody else's."""
-        if self.owns_http:
-            self.http.close()
+        if self.owns_pool:
+            self.pool.close()
 
     def send(self, call: Call[AnswerT]) -> AnswerT:
         """Send a call and read its whole answer."""
@@ -119,8 +119,9 @@ class Transport:
     def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
         token = self.settings.token.ask()
         with _translated(exchange), at_most(exchange.left):
-            request = _request(self.http, exchange, token)
-            response = self.http.send(request, stream=True, follow_redirects=False)
+            http = self.pool.client()
+            request = _request(http, exchange, token)
+            response = http.send(request, stream=True, follow_redirects=False)
         exchange.answered(response.status_code, response.headers.multi_items())
         return response
 
@@ -139,21 +140,21 @@ class Transport:
 class AsyncTransport:
     """Sends calls and opens streams over one pool of connections."""
 
-    http: httpx.AsyncClient
+    pool: AsyncPool
     settings: Settings
-    owns_http: bool = True
+    owns_pool: bool = True
     budget: RetryBudget = field(default_factory=RetryBudget)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def with_options(self, options: ClientOptions) -> AsyncTransport:
         """The same pool and budget under other settings; closing it closes nothing."""
-        return replace(self, settings=self.settings.replaced(options), owns_http=False)
+        return replace(self, settings=self.settings.replaced(options), owns_pool=False)
 
     async def close(self) -> None:
         """Close the pool, unless it is somebody else's."""
-        if self.owns_http:
-            await self.http.aclose()
+        if self.owns_pool:
+            await self.pool.close()
 
     async def send(self, call: Call[AnswerT]) -> AnswerT:
         """Send a call and read its whole answer."""
@@ -215,8 +216,9 @@ class AsyncTransport:
         with _translated(exchange):
             async with asyncio.timeout(exchange.left):
                 token = await self.settings.token.ask_async()
-                request = _request(self.http, exchange, token)
-                response = await self.http.send(request, stream=True, follow_redirects=False)
+                http = await self.pool.client()
+                request = _request(http, exchange, token)
+                response = await http.send(request, stream=True, follow_redirects=False)
         exchange.answered(response.status_code, response.headers.multi_items())
         return response
 
@@ -287,7 +289,7 @@ async def _anext(exchange: Exchange[PayloadT], pieces: AsyncIterator[bytes]) -> 
 
 
 def _begin(transport: Transport | AsyncTransport, call: Call[PayloadT]) -> Exchange[PayloadT]:
-    if transport.http.is_closed:
+    if transport.pool.is_closed:
         raise ConfigurationError("The client is closed")
     return Exchange(call, transport.settings, transport.budget, transport.clock)
 
