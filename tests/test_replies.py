@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -9,12 +10,17 @@ from typing import Any
 import pytest
 
 from meshapi import (
+    ChatCompletionChoice,
     ChatCompletionChunk,
+    ChatCompletionChunkChoice,
+    ChatCompletionDelta,
+    ChatCompletionMessage,
     ChatCompletionParams,
     ChatCompletionResponse,
     InvalidResponse,
     Meta,
     ServerError,
+    StreamInterrupted,
 )
 from tests.colours import Sync
 from tests.copies import COPIES
@@ -85,6 +91,44 @@ def test_numbers_and_parts_are_read_in_the_forms_they_come_in() -> None:
     calls = answer.choices[0].message.tool_calls
     assert calls is not None
     assert calls[0].function.arguments == '{"city":"Paris"}'
+
+
+def test_a_chunk_is_as_strict_as_the_answer_it_becomes_part_of() -> None:
+    message, delta = ChatCompletionMessage.model_fields, ChatCompletionDelta.model_fields
+    choice, piece = ChatCompletionChoice.model_fields, ChatCompletionChunkChoice.model_fields
+
+    assert message.keys() <= delta.keys()
+    assert choice.keys() - {"message"} <= piece.keys()
+    assert ChatCompletionResponse.model_fields.keys() <= ChatCompletionChunk.model_fields.keys()
+
+
+MISTYPED: list[dict[str, Any]] = [
+    {"delta": {"annotations": [5]}},
+    {"delta": {"images": "x"}},
+    {"delta": {"audio": [1]}},
+    {"delta": {"name": 5}},
+    {"delta": {"refusal": {}}},
+    {"delta": {"reasoning_details": [None]}},
+    {"delta": {"tool_calls": [{"index": "first"}]}},
+    {"native_finish_reason": 5},
+    {"logprobs": "x"},
+]
+
+
+@pytest.mark.parametrize("choice", MISTYPED, ids=str)
+def test_a_mistyped_piece_of_a_stream_raises_with_what_had_come(
+    choice: dict[str, Any], colour: Sync
+) -> None:
+    good = 'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n'
+    bad = f"data: {json.dumps({'choices': [choice]})}\n\ndata: [DONE]\n\n"
+    with WireServer(events(good + bad)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        with pytest.raises(StreamInterrupted, match=r"choices\.0") as caught:
+            colour.collect(client.chat.completions.stream(QUESTION))
+        colour.settle(client.close())
+
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Hel"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Never, TypedDict
@@ -134,8 +135,22 @@ def _not_an_answer(reply: Reply, problem: ValidationError) -> MeshAPIError:
 def summary(problem: ValidationError) -> str:
     """Name the first fields that did not fit, without what was in them."""
     problems = problem.errors(include_url=False, include_input=False, include_context=False)
-    named = ((".".join(str(step) for step in each["loc"]), each["msg"]) for each in problems[:3])
-    return "; ".join(": ".join(filter(None, words)) for words in named)
+    named = [
+        _named(each["loc"], each["msg"]) for each in problems if not _is_null_branch(each["loc"])
+    ]
+    return "; ".join(named[:3])
+
+
+def _named(loc: tuple[str | int, ...], message: str) -> str:
+    # Between the fields, pydantic names the branches of unions: list[X], X, str.
+    steps = [str(step) for step in loc if re.fullmatch(r"[a-z_]+\w*|\d+", str(step))]
+    if steps and steps[-1] in {"str", "int", "float"}:
+        steps.pop()
+    return ": ".join(filter(None, [".".join(steps), message]))
+
+
+def _is_null_branch(loc: tuple[str | int, ...]) -> bool:
+    return any(str(step).startswith("chain[none") for step in loc)
 
 
 def document_of(content: bytes | str) -> object:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated
 
 from pydantic import Field
 
-from meshapi._core.models import NullableText, Payload, Timestamp, null_reads_as
-from meshapi.resources.chat.messages import joined_text
+from meshapi._core.models import Payload, null_reads_as
+from meshapi.resources.chat.messages import ModelOutput, joined_text
 from meshapi.resources.chat.parts import ContentPart
 from meshapi.resources.chat.replies import (
     ChatCompletionChoiceFinishReason,
     ChatCompletionChoiceLogprobs,
-    UsageInfo,
+    CompletionFacts,
 )
 from meshapi.resources.chat.tools import ToolArguments
 
@@ -44,8 +43,8 @@ class ToolCallDelta(Payload):
     """What is added to the function call."""
 
 
-class ChatCompletionDelta(Payload):
-    """What a chunk adds to a message."""
+class ChatCompletionDelta(ModelOutput):
+    """What a chunk adds to a message: the next pieces of its texts, its calls, its lists."""
 
     role: str | None = None
     """Who speaks, on the first piece."""
@@ -53,14 +52,14 @@ class ChatCompletionDelta(Payload):
     content: str | list[ContentPart] | None = None
     """The next piece of the text."""
 
+    name: str | None = None
+    """Tells participants of one role apart."""
+
+    tool_call_id: str | None = None
+    """The call that is answered; a model does not send it."""
+
     tool_calls: list[ToolCallDelta] | None = None
     """The next pieces of tool calls."""
-
-    refusal: str | None = None
-    """The next piece of a refusal (OpenAI)."""
-
-    reasoning: str | None = None
-    """The next piece of what the model thinks (OpenRouter)."""
 
 
 class ChatCompletionChunkChoice(Payload):
@@ -80,35 +79,17 @@ class ChatCompletionChunkChoice(Payload):
     logprobs: ChatCompletionChoiceLogprobs | None = None
     """Log probabilities of this piece, where they were asked for."""
 
+    native_finish_reason: str | None = None
+    """Why it stopped, in the provider's own words (OpenRouter)."""
 
-class ChatCompletionChunk(Payload):
+
+class ChatCompletionChunk(CompletionFacts):
     """One event of a streamed answer (its shape is OpenAI's: the document only names it)."""
-
-    id: NullableText = ""
-    """The completion's id, the same on every chunk."""
-
-    object: NullableText = ""
-    """`chat.completion.chunk`."""
-
-    created: Timestamp | None = None
-    """When the completion was made, in seconds since 1970, UTC."""
-
-    model: NullableText = ""
-    """The model that answers."""
 
     choices: Annotated[list[ChatCompletionChunkChoice], null_reads_as(list)] = Field(
         default_factory=list[ChatCompletionChunkChoice]
     )
     """What is added to each answer; empty on the chunk that brings the usage."""
-
-    usage: UsageInfo | None = None
-    """Tokens used: on one of the last chunks."""
-
-    system_fingerprint: str | None = None
-    """The provider's build, for runs that should repeat."""
-
-    cost: Decimal | None = None
-    """US dollars, where the server says, on one of the last chunks."""
 
     @property
     def text(self) -> str:

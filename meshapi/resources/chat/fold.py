@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-from meshapi._core.checks import fields_of, items_of
+from meshapi._core.checks import items_of
 from meshapi._core.meta import Meta
-from meshapi._core.models import with_meta
+from meshapi._core.models import JSONObject, with_meta
 from meshapi.resources.chat.chunks import (
     ChatCompletionChunk,
     ChatCompletionChunkChoice,
@@ -108,16 +108,16 @@ class _Message:
             if name == "tool_calls":
                 self._calls.add(value or ())
             elif name == "reasoning_details":
-                self._add_reasoning(items_of(value))
+                self._add_reasoning(value or ())
             elif name in self._nested:
-                self._nested[name].add(fields_of(value).items())
+                self._nested[name].add(value or ())
             elif isinstance(value, list):
                 self._lists.setdefault(name, []).extend(items_of(cast("object", value)))
             else:
                 self._fields.add([(name, value)])
 
-    def _add_reasoning(self, details: list[object]) -> None:
-        for detail in map(fields_of, details):
+    def _add_reasoning(self, details: Iterable[JSONObject]) -> None:
+        for detail in details:
             index = detail.get("index")
             place = index if isinstance(index, int) else len(self._reasoning)
             record = self._reasoning.setdefault(place, _Record("text", "summary"))

@@ -95,15 +95,8 @@ class OutputAudio(Payload):
     """Until when the id is known, in seconds since 1970, UTC."""
 
 
-class ChatCompletionMessage(ChatMessage):
-    """The model's answer: a message that can be sent back as it is in the next call."""
-
-    role: Annotated[ChatMessageRole, null_reads_as(lambda: "assistant")] = "assistant"
-    """`assistant`, also where the server left it out."""
-
-    # What came back has been read, so no mapping is left among the parts.
-    content: Text | list[ContentPart] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
-    """What the model said; None beside `tool_calls`, a refusal or audio."""
+class ModelOutput(Payload):
+    """What a model may say besides text: whole in a message, in pieces in a delta."""
 
     refusal: str | None = None
     """Why the model will not answer (OpenAI)."""
@@ -125,6 +118,17 @@ class ChatCompletionMessage(ChatMessage):
 
     function_call: ToolCallFunction | None = None
     """The call it asks for, in the form before `tool_calls` (OpenAI)."""
+
+
+class ChatCompletionMessage(ModelOutput, ChatMessage):
+    """The model's answer: a message that can be sent back as it is in the next call."""
+
+    role: Annotated[ChatMessageRole, null_reads_as(lambda: "assistant")] = "assistant"
+    """`assistant`, also where the server left it out."""
+
+    # What came back has been read, so no mapping is left among the parts.
+    content: Text | list[ContentPart] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    """What the model said; None beside `tool_calls`, a refusal or audio."""
 
 
 def joined_text(content: ChatMessageContent | None) -> str:

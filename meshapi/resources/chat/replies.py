@@ -102,14 +102,14 @@ def _numbered(choices: list[ChatCompletionChoice]) -> list[ChatCompletionChoice]
     return choices
 
 
-class ChatCompletionResponse(Answer):
-    """A whole answer of `POST /v1/chat/completions`."""
+class CompletionFacts(Payload):
+    """What is told of a completion besides its choices: whole, or on any chunk of a stream."""
 
     id: NullableText = ""
     """The completion's id; "" where the server sent none. Support asks for `meta.request_id`."""
 
     object: NullableText = ""
-    """`chat.completion`."""
+    """`chat.completion`, or `chat.completion.chunk`."""
 
     created: Timestamp | None = None
     """When it was made, in seconds since 1970, UTC."""
@@ -117,11 +117,8 @@ class ChatCompletionResponse(Answer):
     model: NullableText = ""
     """The model that answered: often the provider's build, not the id that was asked for."""
 
-    choices: Annotated[list[ChatCompletionChoice], null_reads_as(list), AfterValidator(_numbered)]
-    """The answers, one unless more were asked for."""
-
     usage: UsageInfo | None = None
-    """Tokens used, where the server counted."""
+    """Tokens used, where the server counted; of a stream, on one of the last chunks."""
 
     system_fingerprint: str | None = None
     """The provider's build, for runs that should repeat."""
@@ -149,6 +146,13 @@ class ChatCompletionResponse(Answer):
 
     x_auto_routed_fallback_reason: str | None = None
     """Why it failed, such as `classifier_timeout`."""
+
+
+class ChatCompletionResponse(CompletionFacts, Answer):
+    """A whole answer of `POST /v1/chat/completions`."""
+
+    choices: Annotated[list[ChatCompletionChoice], null_reads_as(list), AfterValidator(_numbered)]
+    """The answers, one unless more were asked for."""
 
     @property
     def text(self) -> str:
