@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 
+from meshapi._core.checks import is_token
 from meshapi._version import __version__
 
 
@@ -66,7 +67,7 @@ def _port(text: str) -> int:
 
 
 def _token(text: str) -> str:
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
+    if not is_token(text):
         raise argparse.ArgumentTypeError("a token is printable ASCII without spaces")
     return text
 

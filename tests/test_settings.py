@@ -14,9 +14,9 @@ import pytest
 from meshapi import (
     ChatCompletionParams,
     ConfigurationError,
+    ConnectionFailed,
     InvalidRequest,
     MeshAPI,
-    MeshAPIError,
     Timeout,
 )
 from tests.colours import Sync
@@ -149,6 +149,9 @@ def test_a_missing_token_is_one_sentence_in_a_short_traceback(tmp_path: Path) ->
         ({"max_response_bytes": 0}, "bytes"),
         ({"max_event_bytes": True}, "bytes"),
         ({"proxy": "not a proxy"}, "proxy"),
+        ({"proxy": 5}, "proxy"),
+        ({"ssl_context": "cert.pem"}, "ssl_context"),
+        ({"timeout": 10**400}, "total"),
         ({"proxy": "socks5://127.0.0.1:1"}, "socksio"),
         ({"http_client": object()}, "http_client"),
     ],
@@ -259,8 +262,8 @@ def test_own_trust_and_limits_are_taken(colour: Sync) -> None:
     assert one_call(colour, options).path == "/v1/chat/completions"
 
 
-@pytest.mark.parametrize("key", ["", "two words", "a\nb", "é"])
-def test_an_idempotency_key_that_cannot_be_sent_is_refused(key: str, colour: Sync) -> None:
+@pytest.mark.parametrize("key", ["", "two words", "a\nb", "é", 5])
+def test_an_idempotency_key_that_cannot_be_sent_is_refused(key: object, colour: Sync) -> None:
     with pytest.raises(InvalidRequest, match="idempotency_key"):
         one_call(colour, idempotency_key=key)
 
@@ -281,9 +284,12 @@ def test_an_extra_body_that_is_no_mapping_is_refused(extra_body: object, colour:
         one_call(colour, extra_body=extra_body)
 
 
-def test_a_host_that_only_httpx_refuses_is_refused_before_anything_is_sent(colour: Sync) -> None:
-    client = colour.client(base_url="http://[::1%25x]", token="rsk_test", max_retries=0)
+@pytest.mark.parametrize(
+    "host", ["a..b", "a" * 300 + ".org", "xn--a.org", "[::1%25x]", "a/" + "x" * 70_000]
+)
+def test_a_host_that_cannot_be_called_is_a_typed_error(host: str, colour: Sync) -> None:
+    client = colour.client(base_url=f"http://{host}", token="rsk_test", max_retries=0)
 
-    with pytest.raises(MeshAPIError):
+    with pytest.raises((ConfigurationError, ConnectionFailed)):
         colour.settle(client.chat.completions.create(QUESTION))
     colour.settle(client.close())

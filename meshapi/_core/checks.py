@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import cast
 
@@ -16,7 +17,15 @@ def is_seconds(value: object) -> bool:
     """Whether this is a finite number (no bool) of seconds, 0 or more."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value) and value >= 0
+    try:
+        return math.isfinite(value) and value >= 0
+    except OverflowError:  # An integer that no float can hold.
+        return False
+
+
+def is_token(value: object) -> bool:
+    """Whether this is text that a header may carry as one word: printable ASCII, no space."""
+    return isinstance(value, str) and re.fullmatch(r"[!-~]+", value) is not None
 
 
 def is_mapping(value: object) -> bool:

@@ -14,6 +14,7 @@ import time
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import contextmanager
+from types import NoneType
 from typing import Any, TypeAlias, TypedDict
 from weakref import WeakKeyDictionary
 
@@ -32,10 +33,10 @@ class _Arguments(TypedDict):
 
 
 class NetworkOptions(TypedDict):
-    """How the network is reached; fixed for the life of a client."""
+    """How the network is reached, as it was given; fixed for the life of a client."""
 
-    proxy: str | None
-    ssl_context: ssl.SSLContext | None
+    proxy: object
+    ssl_context: object
     max_connections: int | None
 
 
@@ -226,6 +227,10 @@ def _arguments(options: NetworkOptions) -> _Arguments:
     most = 1000 if most is None else most
     if not is_whole(most, least=1):
         raise ConfigurationError("max_connections must be a whole number above 0")
+    if not isinstance(options["proxy"], (str, NoneType)):
+        raise ConfigurationError("proxy must be a URL such as http://127.0.0.1:3128")
+    if not isinstance(options["ssl_context"], (ssl.SSLContext, NoneType)):
+        raise ConfigurationError("ssl_context must be an ssl.SSLContext")
     return {
         "proxy": options["proxy"],
         "verify": options["ssl_context"] or _default_trust(),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from meshapi._core.call import Call, CallOptions, encode
+from meshapi._core.checks import is_token
 from meshapi._core.models import Params, PayloadT
 from meshapi._core.settings import ClientOptions, check_names
 from meshapi._core.transport import AsyncTransport, Transport
@@ -51,11 +50,11 @@ def post(
             is none.
     """
     key = options.get("idempotency_key")
-    if key is not None and not re.fullmatch(r"[!-~]+", key):
+    if key is not None and not is_token(key):
         raise InvalidRequest("idempotency_key must be printable ASCII without spaces")
     if not isinstance(params, takes):
-        what = type(params).__name__
-        raise InvalidRequest(f"Pass {takes.__name__}(...), not {what}: {takes.__name__}(**fields)")
+        name, what = takes.__name__, type(params).__name__
+        raise InvalidRequest(f"Pass {name}, not {what}: {name}(**fields) makes it of a dict")
     return Call(
         method="POST",
         path=path,

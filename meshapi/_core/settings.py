@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypedDict, cast
 from urllib.parse import urlsplit
 
-from meshapi._core.checks import fields_of, is_mapping, is_seconds, is_whole, items_of
+from meshapi._core.checks import fields_of, is_mapping, is_seconds, is_token, is_whole, items_of
 from meshapi._core.retry import RetryPolicy
 from meshapi.errors import ConfigurationError
 
@@ -158,7 +158,7 @@ def _problem(token: object) -> str | None:
         return f"must be a str, not {type(token).__name__}"
     if not token:
         return "is empty: pass a key such as rsk_..."
-    if not re.fullmatch(r"[!-~]+", token):
+    if not is_token(token):
         return "holds a space, a line break or another character that no header may carry"
     return None
 

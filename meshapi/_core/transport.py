@@ -316,6 +316,7 @@ _FAILURES: tuple[tuple[type[Exception], type[MeshAPIError], RetrySafety, str], .
     (httpx.ConnectError, ConnectionFailed, "not_sent", "No connection"),
     (httpx.UnsupportedProtocol, ConfigurationError, "final", "The URL cannot be called"),
     (httpx.InvalidURL, ConfigurationError, "final", "The URL cannot be called"),
+    (UnicodeError, ConfigurationError, "final", "The URL cannot be called"),
     (httpx.LocalProtocolError, InvalidRequest, "final", "The request cannot be sent"),
     (httpx.DecodingError, InvalidResponse, "final", "The answer cannot be inflated"),
     (Exception, ConnectionFailed, "ambiguous", "The connection broke"),
@@ -326,7 +327,7 @@ _FAILURES: tuple[tuple[type[Exception], type[MeshAPIError], RetrySafety, str], .
 def _translated(exchange: Exchange[PayloadT]) -> Generator[None]:
     try:
         yield
-    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
+    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, UnicodeError, OSError) as error:
         # `from None`: what httpx raises holds the request, and so the token.
         raise _failure(error, exchange) from None
 
