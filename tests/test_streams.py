@@ -258,6 +258,41 @@ def test_a_first_event_that_does_not_come_raises_at_its_limit(colour: Sync) -> N
     assert len(server.requests) == 1
 
 
+def test_the_total_limit_bounds_the_opening_of_a_stream_as_well(colour: Sync) -> None:
+    with WireServer([events(""), *PINGS]) as server:
+        limits = Timeout(total=0.3, first_event=60, idle=60)
+        client = colour.client(base_url=server.url, token="rsk_test", timeout=limits)
+        with pytest.raises(DeadlineExceeded, match=r"Timeout\.total"):
+            colour.create_stream(client, STREAMED)
+        colour.settle(client.close())
+
+
+def test_a_code_that_is_final_stays_final_in_mid_stream(colour: Sync) -> None:
+    frame = 'data: {"error": {"code": "provider_job_failed", "message": "boom"}}\n\n'
+    with WireServer(events(HELLO + frame)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        with pytest.raises(ServerError) as caught:
+            colour.collect(client.chat.completions.stream(QUESTION))
+        colour.settle(client.close())
+
+    assert caught.value.retry_safety == "final"
+
+
+def test_usage_stays_when_a_later_chunk_has_none(colour: Sync) -> None:
+    usage = 'data: {"choices": [], "usage": {"total_tokens": 7}}\n\n'
+    silent = 'data: {"choices": [], "usage": null, "id": null, "model": ""}\n\n'
+    with WireServer(events(HELLO + usage + silent + DONE)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        stream = client.chat.completions.stream(QUESTION)
+        completion = colour.settle(stream.final())
+        colour.settle(client.close())
+
+    assert stream.usage is not None
+    assert stream.usage.total_tokens == 7
+    assert completion.usage == stream.usage
+    assert completion.id == "c1"
+
+
 def test_a_stream_left_by_break_can_be_closed_and_its_client_used_again(
     colour: Sync, gateway: LocalGateway
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socketserver
+import ssl
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,30 +56,54 @@ def events(body: bytes | str, *, headers: Mapping[str, str] | None = None) -> by
 
 
 class WireServer:
-    """Plays one script per request, the last one for all that follow."""
+    """Plays one script per request, the last one for all that follow.
 
-    def __init__(self, *scripts: bytes | Sequence[Step]) -> None:
+    A script with `connection: keep-alive` leaves the connection open for the next request.
+    """
+
+    def __init__(self, *scripts: bytes | Sequence[Step], tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Received] = []
+        self.connections = 0
+        self._tls = tls
         self._scripts = [[each] if isinstance(each, bytes) else list(each) for each in scripts]
         self._stopped = threading.Event()
         server = self
 
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                server._play(self)
+        class Quiet(socketserver.ThreadingTCPServer):
+            daemon_threads = True
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+            def handle_error(self, request: object, client_address: object) -> None:
+                """A client that breaks off is what many tests are about."""
+
+        class Handler(socketserver.StreamRequestHandler):
+            def setup(self) -> None:
+                if server._tls:
+                    self.request = server._tls.wrap_socket(self.request, server_side=True)
+                super().setup()
+
+            def finish(self) -> None:
+                super().finish()
+                if server._tls:
+                    self.request.close()
+
+            def handle(self) -> None:
+                server.connections += 1
+                while server._play(self):
+                    pass
+
+        self._server = Quiet(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
 
-    def _play(self, connection: socketserver.StreamRequestHandler) -> None:
+    def _play(self, connection: socketserver.StreamRequestHandler) -> bool:
+        """Answer one request; whether another may follow on this connection."""
         request_line = connection.rfile.readline()
         if not request_line:
-            return
+            return False
         head = b"".join(iter(connection.rfile.readline, b"\r\n"))
         headers = {
             name.lower(): str(value) for name, value in BytesParser().parsebytes(head).items()
@@ -86,14 +111,16 @@ class WireServer:
         body = connection.rfile.read(int(headers.get("content-length", "0")))
         self.requests.append(Received(request_line.split()[1].decode(), headers, body))
         turn = min(len(self.requests), len(self._scripts)) - 1
-        for step in self._scripts[turn]:
+        steps = self._scripts[turn]
+        for step in steps:
             if isinstance(step, bytes):
                 try:
                     connection.wfile.write(step)
                 except OSError:
-                    return
+                    return False
             else:
                 self._stopped.wait(step)
+        return b"connection: keep-alive" in b"".join(s for s in steps if isinstance(s, bytes))
 
     def __enter__(self) -> Self:
         self._thread.start()

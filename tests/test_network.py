@@ -1,0 +1,179 @@
+"""The way to the server: connections, TLS, proxies, and what is told when they fail."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import trustme
+
+from meshapi import (
+    ChatCompletionParams,
+    ConnectionFailed,
+    DeadlineExceeded,
+    InvalidResponse,
+    MeshAPIError,
+    ServerError,
+    Timeout,
+    Unauthorized,
+)
+from tests.colours import Sync
+from tests.wire_server import WireServer, events, response
+
+QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
+ANSWER = response('{"choices": []}')
+KEPT = response('{"choices": []}', headers={"connection": "keep-alive"})
+CHUNK = 'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n'
+
+
+def test_a_connection_is_kept_for_the_next_call(colour: Sync) -> None:
+    with WireServer(KEPT) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        for _ in range(3):
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert len(server.requests) == 3
+    assert server.connections == 1
+
+
+def test_no_more_connections_are_opened_than_allowed(colour: Sync) -> None:
+    with WireServer([events(CHUNK), 5.0]) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", max_connections=1)
+        stream = client.chat.completions.stream(QUESTION)
+        colour.take(stream, 1)
+        with pytest.raises(DeadlineExceeded) as caught:
+            colour.settle(client.chat.completions.create(QUESTION, timeout=0.3, max_retries=0))
+        colour.settle(stream.close())
+        colour.settle(client.close())
+
+    assert caught.value.retry_safety == "not_sent"
+    assert len(server.requests) == 1
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """A port that takes no connection and refuses none: its queue is full."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for each in waiting:
+            each.close()
+
+
+def test_a_connection_that_is_never_made_raises_at_its_limit(black_hole: str, colour: Sync) -> None:
+    limits = Timeout(connect=0.3, total=30)
+    client = colour.client(base_url=black_hole, token="rsk_test", timeout=limits, max_retries=0)
+
+    with pytest.raises(DeadlineExceeded, match=r"0\.3 s \(Timeout\.connect\)") as caught:
+        colour.settle(client.chat.completions.create(QUESTION))
+    colour.settle(client.close())
+
+    assert caught.value.retry_safety == "not_sent"
+
+
+def test_a_certificate_has_to_be_trusted(colour: Sync) -> None:
+    authority: Any = trustme.CA()  # Its types are not whole.
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    with WireServer(ANSWER, tls=server_side) as server:
+        stranger = colour.client(base_url=server.url, token="rsk_test", max_retries=0)
+        with pytest.raises(ConnectionFailed, match="CERTIFICATE_VERIFY_FAILED") as caught:
+            colour.settle(stranger.chat.completions.create(QUESTION))
+        friend = colour.client(base_url=server.url, token="rsk_test", ssl_context=trusting)
+        answer = colour.settle(friend.chat.completions.create(QUESTION))
+        colour.settle(stranger.close())
+        colour.settle(friend.close())
+
+    assert caught.value.retry_safety == "not_sent"
+    assert answer.choices == []
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("source", ["argument", "environment"])
+def test_a_proxy_is_called_instead(
+    source: str, colour: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WireServer(ANSWER) as proxy:
+        if source == "environment":
+            monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        given = proxy.url if source == "argument" else None
+        client = colour.client(base_url="http://mesh.test", token="rsk_test", proxy=given)
+        colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert proxy.requests[0].path == "http://mesh.test/v1/chat/completions"
+
+
+def test_a_proxy_that_refuses_is_repeated_as_not_sent(colour: Sync) -> None:
+    with WireServer(response("", status=407)) as proxy:
+        client = colour.client(
+            base_url="https://mesh.test", token="rsk_test", proxy=proxy.url, max_retries=0
+        )
+        with pytest.raises(ConnectionFailed) as caught:
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert caught.value.retry_safety == "not_sent"
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "safety"),
+    [
+        pytest.param(b"", ConnectionFailed, "ambiguous", id="closed without an answer"),
+        pytest.param(b"HTTP/1.1 200", ConnectionFailed, "ambiguous", id="cut in the headers"),
+        pytest.param(b"SSH-2.0-OpenSSH\r\n\r\n", ConnectionFailed, "ambiguous", id="no HTTP"),
+        pytest.param(ANSWER[:-3], ConnectionFailed, "ambiguous", id="cut in the body"),
+        pytest.param(
+            response("plain", headers={"content-encoding": "gzip"}),
+            InvalidResponse,
+            "final",
+            id="not what its encoding says",
+        ),
+    ],
+)
+def test_a_broken_answer_says_whether_it_may_be_repeated(
+    script: bytes, kind: type[MeshAPIError], safety: str, colour: Sync
+) -> None:
+    with WireServer(script) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        with pytest.raises(kind) as caught:
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert caught.value.retry_safety == safety
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    assert len(server.requests) == 1
+
+
+def test_an_error_page_without_an_end_is_read_only_so_far(colour: Sync) -> None:
+    head = b"HTTP/1.1 500 Oops\r\ncontent-length: 100000000\r\n\r\n"
+    with WireServer([head + b"x" * 1_200_000, 10.0]) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", timeout=5)
+        with pytest.raises(ServerError):
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+
+def test_a_token_echoed_in_a_header_is_masked(colour: Sync) -> None:
+    headers = {"x-echo": "Bearer rsk_5ECRET", "x-twice": "a\r\nx-twice: b"}
+    with WireServer(response("", status=401, headers=headers)) as server:
+        client = colour.client(base_url=server.url, token="rsk_5ECRET")
+        with pytest.raises(Unauthorized) as caught:
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert caught.value.meta.headers["X-Echo"] == "Bearer ***"
+    assert caught.value.meta.headers["X-Twice"] == "a, b"
