@@ -52,6 +52,12 @@ def test_a_line_feed_after_a_cut_line_end_still_ends_the_event() -> None:
     assert [event.data for event in decoded(pieces)] == ["a", "b"]
 
 
+def test_a_retry_that_is_no_number_is_ignored() -> None:
+    body = b"retry: 1x\ndata: a\n\nretry: 7\ndata: b\n\nretry: " + b"9" * 30 + b"\ndata: c\n\n"
+
+    assert [event.retry for event in decoded([body])] == [None, 7, None]
+
+
 line = st.builds(
     "".join,
     st.tuples(

@@ -185,6 +185,15 @@ def test_a_wait_is_never_shorter_than_named_nor_longer_than_the_deadline(
         assert hint >= left or hint > longest
 
 
+def test_jitter_is_given_up_before_the_deadline_is() -> None:
+    plan = attempts(left=5.2)
+    plan.jitter = lambda: 1.0
+    error = MeshAPIError("busy", retry_after=5, retry_safety="refused")
+
+    assert plan.wait(error) == 5
+    assert not plan.give_up(error, 5)
+
+
 @given(count=st.integers(1, 10_000), jitter=st.floats(0, 1))
 def test_a_wait_of_our_own_doubles_up_to_its_limit(count: int, jitter: float) -> None:
     wait = RetryPolicy().wait(MeshAPIError("gone"), count, jitter=jitter)

@@ -68,6 +68,7 @@ def test_a_stream_asks_for_events(colour: Sync) -> None:
         ("/v1/", "/v1/chat/completions"),
         ("/api", "/api/v1/chat/completions"),
         ("/api/v1/", "/api/v1/chat/completions"),
+        ("/api//v1//", "/api/v1/chat/completions"),
     ],
 )
 def test_a_base_url_may_carry_a_path_and_end_as_it_likes(
