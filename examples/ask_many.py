@@ -4,18 +4,16 @@ import asyncio
 
 from meshapi import AsyncMeshAPI, ChatCompletionParams
 
-TOPICS = ["lists", "tuples", "strings", "functions"]
+
+def question(topic: str) -> ChatCompletionParams:
+    return ChatCompletionParams(messages=[{"role": "user", "content": f"What are {topic}?"}])
 
 
 async def main() -> None:
     async with AsyncMeshAPI() as client:
-        questions = [
-            ChatCompletionParams(messages=[{"role": "user", "content": f"What are {topic}?"}])
-            for topic in TOPICS
-        ]
-        answers = await asyncio.gather(*map(client.chat.completions.create, questions))
-    for topic, answer in zip(TOPICS, answers, strict=True):
-        print(f"{topic}: {answer.text}")
+        asked = map(question, ["lists", "tuples", "strings"])
+        for answer in await asyncio.gather(*map(client.chat.completions.create, asked)):
+            print(answer.text)
 
 
 asyncio.run(main())

@@ -145,13 +145,19 @@ class StreamInterrupted(MeshAPIError):
         *,
         events: int = 0,
         request_id: str | None = None,
+        retry_after: float | None = None,
         retry_safety: RetrySafety = "ambiguous",
         partial: ChatCompletionResponse | None = None,
         meta: Meta | None = None,
     ) -> None:
         """Keep the facts; `events` counts what came."""
         super().__init__(
-            message, request_id=request_id, retry_safety=retry_safety, partial=partial, meta=meta
+            message,
+            request_id=request_id,
+            retry_after=retry_after,
+            retry_safety=retry_safety,
+            partial=partial,
+            meta=meta,
         )
         self.events = events
 

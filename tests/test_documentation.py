@@ -39,7 +39,7 @@ def test_an_example_is_short_and_runs(path: Path, capsys: pytest.CaptureFixture[
     runpy.run_path(str(path), run_name="__main__")
 
     assert capsys.readouterr().out.strip()
-    lines = [line for line in path.read_text().splitlines() if line.strip()]
+    lines = path.read_text().splitlines()
     assert len(lines) <= 20
     assert lines[0].startswith('"""')
 

@@ -8,7 +8,7 @@ from httpx_sse import EventSource, ServerSentEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshapi._core.events import EventDecoder, EventTooLarge
+from meshapi._core.events import EventDecoder, EventError
 
 BODY = (
     '\ufeff: a comment\r\nevent: greeting\r\nid: 7\r\nretry: 3000\r\ndata: {"a": "é 漢 😀"}\r\n\r\n'
@@ -83,7 +83,7 @@ def test_events_are_those_of_the_oracle(lines: list[str], size: int) -> None:
     "body", [b"data: " + b"x" * 200, b": " + b"x" * 200, b"data: xxxxxxxxxx\n" * 20]
 )
 def test_an_event_is_bounded(body: bytes) -> None:
-    with pytest.raises(EventTooLarge):
+    with pytest.raises(EventError):
         decoded([body[position : position + 7] for position in range(0, len(body), 7)], bound=100)
 
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -166,13 +167,15 @@ def members(kind: type) -> dict[str, Any]:
 def test_twins_have_the_same_methods_parameters_and_words(plain: type, twin: type) -> None:
     ours, theirs = members(plain), members(twin)
 
-    assert ours.keys() - {"_open"} == theirs.keys() - {"_open"}
+    only_async = {"_ensure_open", "_ask_token"}  # It opens late, and its token may be awaited.
+    assert ours.keys() == theirs.keys() - only_async
     for name, member in ours.items():
         if inspect.isfunction(member):
             parameters = list(inspect.signature(member).parameters)
             assert list(inspect.signature(theirs[name]).parameters) == parameters, name
         if name not in {"__init__", "meta"}:
-            assert member.__doc__ == theirs[name].__doc__, name
+            words = (theirs[name].__doc__ or "").replace("another task", "another thread")
+            assert (member.__doc__ or "") == words, name
 
 
 def test_all_names_exactly_what_is_visible() -> None:
@@ -220,9 +223,11 @@ def documented_attributes(kind: type) -> set[str]:
     """The annotated attributes of a class that have a docstring below them."""
     tree = ast.parse(inspect.getsource(kind)).body[0]
     assert isinstance(tree, ast.ClassDef)
+    bodies = [tree.body, *(node.body for node in tree.body if isinstance(node, ast.If))]
     return {
         first.target.id
-        for first, then in zip(tree.body, tree.body[1:], strict=False)
+        for body in bodies
+        for first, then in pairwise(body)
         if isinstance(first, ast.AnnAssign)
         and isinstance(first.target, ast.Name)
         and isinstance(then, ast.Expr)

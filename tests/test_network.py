@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 
 from meshapi import (
     ChatCompletionParams,
+    ConfigurationError,
     ConnectionFailed,
     DeadlineExceeded,
     InvalidResponse,
+    MeshAPI,
     MeshAPIError,
+    RateLimitExceeded,
     ServerError,
     Timeout,
     Unauthorized,
 )
+from meshapi._core.transport import Transport
 from tests.colours import Sync
 from tests.wire_server import WireServer, events, response
 
@@ -154,7 +161,7 @@ def test_a_broken_answer_says_whether_it_may_be_repeated(
 
     assert caught.value.retry_safety == safety
     assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
     assert len(server.requests) == 1
 
 
@@ -177,3 +184,135 @@ def test_a_token_echoed_in_a_header_is_masked(colour: Sync) -> None:
 
     assert caught.value.meta.headers["X-Echo"] == "Bearer ***"
     assert caught.value.meta.headers["X-Twice"] == "a, b"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(b"Bearer rsk_5ECRET is bad\r\n\r\n", id="no HTTP"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nrsk_5ECRET\r\n\r\n", id="bad header"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nrsk_5ECRET\r\n", id="bad chunk"
+        ),
+    ],
+)
+def test_a_token_echoed_below_http_is_masked(script: bytes, colour: Sync) -> None:
+    with WireServer(script) as server:
+        client = colour.client(base_url=server.url, token="rsk_5ECRET")
+        with pytest.raises(ConnectionFailed) as whole:
+            colour.settle(client.chat.completions.create(QUESTION))
+        with pytest.raises(MeshAPIError) as streamed:
+            colour.collect(client.chat.completions.stream(QUESTION))
+        colour.settle(client.close())
+
+    assert "5ECRET" not in str(whole.value) + str(streamed.value)
+
+
+CUT = {"content-length": "5000"}
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [
+        pytest.param(response("no", status=401, headers=CUT), Unauthorized, id="cut"),
+        pytest.param(
+            response("no", status=401, headers={"content-encoding": "gzip"}),
+            Unauthorized,
+            id="not inflatable",
+        ),
+        pytest.param(
+            [response("no", status=429, headers={**CUT, "retry-after": "9"}), 5.0],
+            RateLimitExceeded,
+            id="stalled",
+        ),
+    ],
+)
+def test_an_error_page_that_breaks_off_is_still_that_error(
+    script: bytes | list[bytes | float], kind: type[MeshAPIError], colour: Sync
+) -> None:
+    with WireServer(script) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", timeout=1, max_retries=0)
+        with pytest.raises(kind) as caught:
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert caught.value.retry_after == (9 if kind is RateLimitExceeded else None)
+
+
+def test_an_upload_is_held_to_the_deadline(colour: Sync) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def sip() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while not stop.wait(0.02) and connection.recv(50_000):
+                pass
+
+    sipping = threading.Thread(target=sip)
+    sipping.start()
+    port = listener.getsockname()[1]
+    client = colour.client(base_url=f"http://127.0.0.1:{port}", token="rsk_test", max_retries=0)
+    long = ChatCompletionParams(messages=[{"role": "user", "content": "x" * 25_000_000}])
+    begun = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        colour.settle(client.chat.completions.create(long, timeout=1))
+    took = time.monotonic() - begun
+    stop.set()
+    sipping.join()
+    listener.close()
+    colour.settle(client.close())
+
+    assert took < 2.5
+
+
+def test_cookies_are_not_kept(colour: Sync) -> None:
+    with WireServer(response('{"choices": []}', headers={"set-cookie": "sid=a; Path=/"})) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        for _ in range(2):
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert [each.headers.get("cookie") for each in server.requests] == [None, None]
+
+
+def test_a_lent_client_does_not_replace_the_token() -> None:
+    with WireServer(ANSWER) as server, httpx.Client(auth=("user", "password")) as lent:
+        MeshAPI(base_url=server.url, token="rsk_test", http_client=lent).chat.completions.create(
+            QUESTION
+        )
+
+    assert server.requests[0].headers["authorization"] == "Bearer rsk_test"
+
+
+def test_a_client_that_is_closed_during_a_wait_sends_nothing_more(colour: Sync) -> None:
+    with WireServer(response("", status=503)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        transport = client.chat.completions._transport
+        if isinstance(transport, Transport):
+            transport.sleep = lambda _: transport.close()
+        else:
+            pool = transport.pool
+
+            async def close(_: float) -> None:
+                await pool.close()
+
+            transport.sleep = close
+        with pytest.raises(ConfigurationError, match="closed"):
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [200, 204, 302])
+def test_a_wait_is_told_where_no_answer_came(status: int, colour: Sync) -> None:
+    script = response("", status=status, headers={"retry-after": "7"})
+    with WireServer(script) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        with pytest.raises(InvalidResponse) as caught:
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert caught.value.retry_after == 7
+    assert len(server.requests) == 1

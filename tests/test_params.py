@@ -264,3 +264,14 @@ def test_params_survive_copies_and_pickles(again: Callable[[Any], Any]) -> None:
         exclude_unset=True
     )
     assert type(again(named)) is ChatCompletionParams
+
+
+def test_what_is_put_into_the_messages_behind_the_models_back_is_validated(colour: Sync) -> None:
+    params = ChatCompletionParams(messages=HISTORY)
+    messages: Any = params.messages
+    messages.append({"role": "assistant", "content": "Hello"})
+    assert sent(colour, params)["messages"] == [*HISTORY, messages[1]]
+
+    messages.append({"rol": "user"})
+    with pytest.raises(InvalidRequest, match="messages.2.role"):
+        sent(colour, params)

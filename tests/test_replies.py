@@ -140,6 +140,7 @@ def test_a_mistyped_piece_of_a_stream_raises_with_what_had_come(
         pytest.param(response("", status=204), "empty", id="204"),
         pytest.param(response("", status=202), "empty", id="202"),
         pytest.param(response("null"), "not JSON", id="null"),
+        pytest.param(response('{"choices": [], "x": NaN}'), "NaN", id="NaN"),
         pytest.param(response("[]"), "does not fit", id="array"),
         pytest.param(response("7"), "does not fit", id="number"),
         pytest.param(response("{}"), "choices", id="neither choices nor error"),

@@ -97,6 +97,7 @@ PAST = "Wed, 21 Oct 2015 07:28:00 GMT"
         ({"retry-after-ms": "1500"}, None, 1.5, 1.5),
         ({"retry-after-ms": "1500", "retry-after": "1"}, 1, 1.5, 1.5),
         ({"retry-after": "1"}, 30, 30, 30),
+        ({"retry-after": "5, 70"}, None, 70, 70),
         ({"retry-after": PAST}, None, 0, 0),
         ({"retry-after": "Sunday, 06-Nov-94 08:49:37 GMT"}, None, 0, 0),
         ({"retry-after": "0"}, None, 0, 0),

@@ -153,6 +153,7 @@ def test_a_missing_token_is_one_sentence_in_a_short_traceback(tmp_path: Path) ->
         ({"proxy": 5}, "proxy"),
         ({"ssl_context": "cert.pem"}, "ssl_context"),
         ({"timeout": 10**400}, "total"),
+        ({"retry": "no"}, "RetryPolicy"),
         ({"proxy": "socks5://127.0.0.1:1"}, "socksio"),
         ({"http_client": object()}, "http_client"),
     ],
@@ -294,3 +295,20 @@ def test_a_host_that_cannot_be_called_is_a_typed_error(host: str, colour: Sync) 
     with pytest.raises((ConfigurationError, ConnectionFailed)):
         colour.settle(client.chat.completions.create(QUESTION))
     colour.settle(client.close())
+
+
+def test_a_bad_variable_is_named_and_does_not_matter_where_it_is_not_used(
+    colour: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MESHAPI_BASE_URL", "localhost:8000")
+    monkeypatch.setenv("MESHAPI_TOKEN", "rsk_1\n")
+
+    with pytest.raises(ConfigurationError, match="MESHAPI_BASE_URL must begin"):
+        colour.client(token="rsk_test")
+    with pytest.raises(ConfigurationError, match="MESHAPI_TOKEN holds"):
+        colour.client(base_url="http://127.0.0.1:1")
+    colour.settle(colour.client(base_url="http://v1", token="rsk_test").close())
+
+
+def test_a_very_long_timeout_is_no_trouble(colour: Sync) -> None:
+    assert one_call(colour, timeout=1e300).path == "/v1/chat/completions"

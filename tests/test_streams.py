@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
+import threading
 import time
 from collections.abc import Sequence
 
@@ -11,9 +13,12 @@ import httpx
 import pytest
 
 from meshapi import (
+    AsyncMeshAPI,
     ChatCompletionParams,
+    ChatCompletionResponse,
     DeadlineExceeded,
     MeshAPI,
+    RateLimitExceeded,
     ServerError,
     StreamInterrupted,
     Timeout,
@@ -88,6 +93,10 @@ def test_final_reads_what_is_left(colour: Sync) -> None:
         pytest.param(HELLO + DONE, id="done and no finish reason"),
         pytest.param(HELLO + "data: [DONE]", id="done is the last byte"),
         pytest.param(HELLO + chunk(finish="stop").rstrip(), id="last event without blank line"),
+        pytest.param(HELLO + chunk(finish="stop").rstrip() + "\n", id="last event, one LF"),
+        pytest.param(HELLO + chunk(finish="stop").rstrip() + "\r", id="last event, one CR"),
+        pytest.param(HELLO + chunk(finish="stop").rstrip() + "\r\n", id="last event, one CRLF"),
+        pytest.param(HELLO + chunk(finish="stop") + 'data: {"usa', id="cut after it was complete"),
         pytest.param(HELLO + chunk(finish="stop") + "data: [DO", id="cut in done, but finished"),
         pytest.param(HELLO + DONE + chunk("NEVER"), id="data after done"),
         pytest.param((HELLO + DONE).replace("\n", "\r\n"), id="CRLF"),
@@ -131,6 +140,8 @@ CUT_CHUNKS = CHUNKED + f"{len(HELLO):x}\r\n{HELLO}\r\n".encode()
         pytest.param(events(HELLO + chunk(finish="stop", index=1)), id="one choice of two ended"),
         pytest.param(events(HELLO + chunk(finish="stop")[:-20]), id="cut within an event"),
         pytest.param(events(HELLO + "data: {not json}\n\n" + DONE), id="undecodable event"),
+        pytest.param(events(HELLO.encode() + b'data: {"x": "\xff"}\n\n'), id="no UTF-8"),
+        pytest.param(events(HELLO + 'data: {"x": NaN}\n\n' + DONE), id="NaN"),
         pytest.param(events(HELLO + "data: [1, 2]\n\n" + DONE), id="event of another shape"),
         pytest.param(CUT_CHUNKS, id="connection cut"),
         pytest.param(CUT_CHUNKS + b"zz\r\n", id="bad chunk size"),
@@ -159,7 +170,7 @@ def test_a_stream_that_is_cut_raises_with_what_had_come(script: bytes, colour: S
     [
         pytest.param(response('{"choices": []}'), "final", id="JSON"),
         pytest.param(response("<html>", content_type="text/html"), "final", id="HTML"),
-        pytest.param(events(""), "ambiguous", id="nothing"),
+        pytest.param(events(""), "final", id="nothing"),
         pytest.param(events(": ping\n\n"), "final", id="comments only"),
     ],
 )
@@ -329,10 +340,9 @@ def test_a_stream_closed_half_way_is_no_answer(colour: Sync) -> None:
         stream = client.chat.completions.stream(QUESTION)
         colour.take(stream, 1)
         colour.settle(stream.close())
-        with pytest.raises(StreamInterrupted, match="closed") as caught:
+        assert colour.collect(stream) == []
+        with pytest.raises(StreamInterrupted, match="half-way") as caught:
             colour.settle(stream.final())
-        with pytest.raises(StreamInterrupted, match="closed"):
-            colour.collect(stream)
         colour.settle(client.close())
 
     assert caught.value.partial is not None
@@ -367,3 +377,137 @@ def test_a_lent_client_is_held_to_the_idle_limit_as_bytes_come() -> None:
             list(client.chat.completions.stream(QUESTION))
 
     assert caught.value.partial is not None
+
+
+def test_a_stream_without_events_that_is_cut_is_ambiguous(colour: Sync) -> None:
+    cut = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9\r\n\r\n"
+    with WireServer(cut) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        with pytest.raises(StreamInterrupted) as caught:
+            colour.create_stream(client, STREAMED)
+        colour.settle(client.close())
+
+    assert caught.value.retry_safety == "ambiguous"
+
+
+def test_an_error_that_ends_without_a_blank_line_is_read_as_an_error(colour: Sync) -> None:
+    frame = 'data: {"error": {"code": "rate_limit_exceeded", "message": "Slow down"}}\n'
+    with WireServer(events(frame)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", max_retries=0)
+        with pytest.raises(RateLimitExceeded):
+            colour.create_stream(client, STREAMED)
+        colour.settle(client.close())
+
+
+def test_a_message_in_the_place_of_a_delta_is_read(colour: Sync) -> None:
+    whole = 'data: {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}\n\n'
+    with WireServer(events(whole + DONE)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        completion = colour.settle(client.chat.completions.stream(QUESTION).final())
+        colour.settle(client.close())
+
+    assert completion.text == "Hello"
+
+
+def test_texts_that_nobody_knows_are_joined(colour: Sync) -> None:
+    pieces = [
+        {"delta": {"thinking": "a", "tags": ["x"]}, "logprobs": {"mean": -0.5, "content": [1]}},
+        {"delta": {"thinking": "b", "tags": ["y"]}, "logprobs": {"mean": -0.7, "content": [2]}},
+        {"delta": {"reasoning_details": [{"text": "p", "index": 1}, {"text": "q"}]}},
+    ]
+    body = "".join(f"data: {json.dumps({'choices': [piece]})}\n\n" for piece in pieces)
+    with WireServer(events(body + DONE)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        choice = colour.settle(client.chat.completions.stream(QUESTION).final()).choices[0]
+        colour.settle(client.close())
+
+    assert choice.message.model_extra == {"thinking": "ab", "tags": ["x", "y"]}
+    assert choice.logprobs is not None
+    assert choice.logprobs.model_extra == {"mean": -0.7, "content": [1, 2]}
+    assert choice.message.reasoning_details == [{"text": "p", "index": 1}, {"text": "q"}]
+
+
+def test_the_time_of_a_stream_is_that_of_its_first_event(colour: Sync) -> None:
+    with WireServer([events(""), 0.2, (HELLO + DONE).encode()]) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        stream = client.chat.completions.stream(QUESTION)
+        colour.take(stream, 1)
+        colour.settle(stream.close())
+        colour.settle(client.close())
+
+    assert stream.meta.elapsed >= 0.2
+
+
+def test_an_async_stream_is_opened_once_however_many_read_it() -> None:
+    with WireServer(events(HELLO + chunk(finish="stop") + DONE)) as server:
+
+        async def main() -> list[ChatCompletionResponse]:
+            async with AsyncMeshAPI(base_url=server.url, token="rsk_test") as client:
+                stream = client.chat.completions.stream(QUESTION)
+                return list(await asyncio.gather(stream.final(), stream.final()))
+
+        answers = asyncio.run(main())
+
+    assert [answer.text for answer in answers] == ["Hello", "Hello"]
+    assert len(server.requests) == 1
+
+
+def test_an_async_stream_that_failed_to_open_or_was_closed_sends_nothing_more() -> None:
+    with WireServer(response("", status=500)) as server:
+
+        async def main() -> None:
+            async with AsyncMeshAPI(base_url=server.url, token="rsk_test") as client:
+                failed = client.chat.completions.stream(QUESTION)
+                with pytest.raises(ServerError):
+                    await failed.__aenter__()
+                with pytest.raises(ServerError):
+                    await anext(failed)
+                closed = client.chat.completions.stream(QUESTION)
+                await closed.close()
+                assert [chunk async for chunk in closed] == []
+
+        asyncio.run(main())
+
+    assert len(server.requests) == 1
+
+
+def test_a_stream_can_be_closed_while_another_task_waits_for_its_next_event() -> None:
+    with WireServer([events(HELLO), 20.0]) as server:
+
+        async def main() -> list[str]:
+            async with AsyncMeshAPI(base_url=server.url, token="rsk_test") as client:
+                stream = client.chat.completions.stream(QUESTION)
+                texts: list[str] = []
+                both_came = asyncio.Event()
+
+                async def read() -> None:
+                    async for each in stream:
+                        texts.append(each.text)
+                        if len(texts) == 2:
+                            both_came.set()
+
+                reading = asyncio.create_task(read())
+                await both_came.wait()
+                await asyncio.sleep(0.05)  # Let it wait for the third.
+                await stream.close()
+                await asyncio.wait_for(reading, 5)
+                return texts
+
+        assert asyncio.run(main()) == ["Hel", "lo"]
+
+
+def test_a_stream_can_be_closed_while_another_thread_waits_for_its_next_event() -> None:
+    with (
+        WireServer([events(HELLO), 20.0]) as server,
+        MeshAPI(base_url=server.url, token="rsk_test") as client,
+    ):
+        stream = client.chat.completions.stream(QUESTION)
+        texts: list[str] = []
+        reading = threading.Thread(target=lambda: texts.extend(each.text for each in stream))
+        reading.start()
+        time.sleep(0.2)
+        stream.close()
+        reading.join(5)
+
+        assert not reading.is_alive()
+    assert texts == ["Hel", "lo"]

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Never, TypedDict
+from typing import Generic, TypedDict
 
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
@@ -15,6 +15,7 @@ from meshapi._core.checks import fields_of, is_mapping
 from meshapi._core.envelope import read_error
 from meshapi._core.meta import Meta
 from meshapi._core.models import AnswerT, Params, Payload, PayloadT, with_meta
+from meshapi._core.retry import longest_wait
 from meshapi._core.settings import Timeout, Token
 from meshapi.errors import APIStatusError, InvalidRequest, InvalidResponse, MeshAPIError
 
@@ -71,19 +72,35 @@ def encode(params: Params, options: CallOptions, *, streams: bool) -> bytes:
     if "stream" in extra_body:
         raise InvalidRequest("Set stream on the params, not in extra_body: it decides what returns")
     try:
-        body = params.model_dump_json(exclude_unset=True, by_alias=True, warnings=False).encode()
-        flag = {"stream": True} if streams and getattr(params, "stream", None) is not True else {}
-        if extra_body or flag:
-            body = to_json({**from_json(body), **extra_body, **flag}, inf_nan_mode="constants")
-        if b"NaN" in body or b"Infinity" in body:
-            json.loads(body, parse_constant=_refuse)
+        body = _written(params, extra_body, streams=streams)
+        is_json = not says_nan(body)
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidRequest(f"The request has no form in JSON: {error}") from None
+    if not is_json:
+        raise InvalidRequest("The request has no form in JSON: NaN is no number there")
     return body
 
 
-def _refuse(constant: str) -> Never:
-    raise ValueError(f"{constant} is no JSON number")
+def _written(params: Params, extra_body: Mapping[str, object], *, streams: bool) -> bytes:
+    left_out = {"stream"} if streams else None
+    body = params.model_dump_json(
+        exclude_unset=True, exclude=left_out, by_alias=True, warnings="error"
+    ).encode()
+    if streams:
+        body = body[:-1] + (b"," if len(body) > len(b"{}") else b"") + b'"stream":true}'
+    if extra_body:
+        body = to_json({**from_json(body), **extra_body}, inf_nan_mode="constants")
+    return body
+
+
+def says_nan(document: bytes | str) -> bool:
+    """Whether JSON holds NaN or Infinity as a number, which pydantic reads and the wire forbids."""
+    text = document.encode() if isinstance(document, str) else document
+    if b"NaN" not in text and b"Infinity" not in text:
+        return False
+    found: list[str] = []
+    json.loads(text, parse_constant=found.append)
+    return bool(found)
 
 
 def read_answer(model: type[AnswerT], reply: Reply) -> AnswerT:
@@ -99,6 +116,8 @@ def read_answer(model: type[AnswerT], reply: Reply) -> AnswerT:
         answer = model.model_validate_json(reply.content)
     except ValidationError as problem:
         raise _not_an_answer(reply, problem) from None
+    if says_nan(reply.content):
+        raise _invalid(reply, "The answer is not JSON: NaN is no number there")
     if error := in_band_error(answer, reply.meta, reply.token):
         raise error
     return with_meta(answer, reply.meta)
@@ -109,9 +128,14 @@ def read_failure(reply: Reply) -> MeshAPIError:
     status = reply.meta.status_code or 0
     if status >= 400:
         return read_error(document_of(reply.content), reply.meta, reply.token)
-    return InvalidResponse(
-        f"The server redirected ({status}), which is not followed: check base_url", meta=reply.meta
+    return _invalid(
+        reply, f"The server redirected ({status}), which is not followed: check base_url"
     )
+
+
+def _invalid(reply: Reply, message: str) -> InvalidResponse:
+    wait = longest_wait(reply.meta.headers)
+    return InvalidResponse(message, retry_after=wait, meta=reply.meta)
 
 
 def in_band_error(payload: Payload, meta: Meta, token: Token) -> APIStatusError | None:
@@ -126,10 +150,10 @@ def _not_an_answer(reply: Reply, problem: ValidationError) -> MeshAPIError:
     if fields_of(document).get("error"):
         return read_error(document, reply.meta, reply.token)
     if document is not None:
-        return InvalidResponse(f"The answer does not fit: {summary(problem)}", meta=reply.meta)
+        return _invalid(reply, f"The answer does not fit: {summary(problem)}")
     kind = reply.meta.headers.get("content-type", "of no content type")
     what = f"not JSON ({kind})" if reply.content.strip() else "empty"
-    return InvalidResponse(f"The answer is {what}", meta=reply.meta)
+    return _invalid(reply, f"The answer is {what}")
 
 
 def summary(problem: ValidationError) -> str:

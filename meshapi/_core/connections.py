@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket
 import ssl
 import threading
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import NoneType
 from typing import Any, TypeAlias, TypedDict
 from weakref import WeakKeyDictionary
@@ -30,6 +32,7 @@ class _Arguments(TypedDict):
     proxy: str | None
     verify: ssl.SSLContext
     limits: httpx.Limits
+    cookies: CookieJar
 
 
 class NetworkOptions(TypedDict):
@@ -60,6 +63,9 @@ def open_async_client(options: NetworkOptions) -> httpx.AsyncClient:
         return httpx.AsyncClient(**_arguments(options))
 
 
+CLOSED = "The client is closed: make a new one"
+
+
 class Pool:
     """Connections for sync calls."""
 
@@ -75,6 +81,8 @@ class Pool:
 
     def client(self) -> httpx.Client:
         """The connections to call through."""
+        if self.is_closed or self._client.is_closed:
+            raise ConfigurationError(CLOSED)
         return self._client
 
     def close(self) -> None:
@@ -105,6 +113,8 @@ class AsyncPool:
 
     async def client(self) -> httpx.AsyncClient:
         """The connections to call through."""
+        if self.is_closed or (self._lent and self._lent.is_closed):
+            raise ConfigurationError(CLOSED)
         if self._lent:
             return self._lent
         loop = asyncio.get_running_loop()
@@ -155,6 +165,15 @@ class _Client(httpx.Client):
             self.close()
 
 
+def cut_off(response: httpx.Response) -> None:
+    """End another thread's wait for this response's next bytes."""
+    stream = response.extensions.get("network_stream")
+    connection = stream.get_extra_info("socket") if stream else None
+    if connection is not None:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+
 @contextmanager
 def at_most(seconds: float) -> Generator[None]:
     """Bound all that this thread does on our own connections by so many seconds from now."""
@@ -196,6 +215,9 @@ class _ClampedBackend(httpcore.SyncBackend):
         return _ClampedStream(super().connect_tcp(host, port, left, local_address, socket_options))
 
 
+_SLICE = 64 * 1024
+
+
 class _ClampedStream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
@@ -204,7 +226,9 @@ class _ClampedStream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, _bound.left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _bound.left(timeout))
+        # In slices, as the stream below starts its clock anew for each part that the system takes.
+        for start in range(0, len(buffer), _SLICE):
+            self._stream.write(buffer[start : start + _SLICE], _bound.left(timeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -232,6 +256,8 @@ def _arguments(options: NetworkOptions) -> _Arguments:
     if not isinstance(options["ssl_context"], (ssl.SSLContext, NoneType)):
         raise ConfigurationError("ssl_context must be an ssl.SSLContext")
     return {
+        # A cookie would go from one token's calls into another's.
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         "proxy": options["proxy"],
         "verify": options["ssl_context"] or _default_trust(),
         "limits": httpx.Limits(
@@ -243,7 +269,10 @@ def _arguments(options: NetworkOptions) -> _Arguments:
 @functools.cache
 def _default_trust() -> ssl.SSLContext:
     # Loading the certificates takes tens of milliseconds: once per process is enough.
-    return httpx.create_ssl_context()
+    try:
+        return httpx.create_ssl_context()
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"The system's certificates cannot be read: {error}") from None
 
 
 @contextmanager

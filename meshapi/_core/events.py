@@ -15,8 +15,8 @@ from httpx_sse import ServerSentEvent
 _BOM = b"\xef\xbb\xbf"
 
 
-class EventTooLarge(ValueError):
-    """An event outgrew its bound."""
+class EventError(ValueError):
+    """An event outgrew its bound, or is no UTF-8."""
 
 
 class EventDecoder:
@@ -38,7 +38,7 @@ class EventDecoder:
         """Take the next bytes; each event is given before the bytes after it are looked at.
 
         Raises:
-            EventTooLarge: the event they belong to outgrew its bound.
+            EventError: the event they belong to outgrew its bound, or is no UTF-8.
         """
         if not data:
             return
@@ -55,14 +55,17 @@ class EventDecoder:
         self._line.append(rest)
 
     def end(self) -> ServerSentEvent | None:
-        """Take the end of the body; the event that was still open, if there was one."""
-        self._end_line(b"")
-        return self._dispatch()
+        """Take the end of the body; the event that was still open, if there was one.
+
+        Raises:
+            EventError: it is no UTF-8.
+        """
+        return self._end_line(b"") or self._dispatch()
 
     def _grow(self, size: int) -> None:
         self._size += size
         if self._size > self._max_event_bytes:
-            raise EventTooLarge(f"An event is larger than {self._max_event_bytes} bytes")
+            raise EventError(f"an event is larger than {self._max_event_bytes} bytes")
 
     def _end_line(self, last_piece: bytes) -> ServerSentEvent | None:
         line = b"".join((*self._line, last_piece)) if self._line else last_piece
@@ -87,7 +90,10 @@ class EventDecoder:
             self._retry = int(value)
 
     def _dispatch(self) -> ServerSentEvent | None:
-        data = b"\n".join(self._data).decode("utf-8", "replace")
+        try:
+            data = b"\n".join(self._data).decode()
+        except UnicodeDecodeError:
+            raise EventError("an event is no UTF-8") from None
         event = ServerSentEvent(self._event, data, self._id, self._retry) if data else None
         self._data.clear()
         self._size = 0

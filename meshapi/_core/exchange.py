@@ -19,6 +19,8 @@ from meshapi.errors import DeadlineExceeded, InvalidResponse, RetrySafety
 
 _MAX_ERROR_BYTES = 1024 * 1024
 
+_LONGEST_WAIT = 10.0**8  # Years: more than sockets take for a number of seconds.
+
 _FIXED_HEADERS = {
     "content-type": "application/json",
     "user-agent": f"meshapi/{__version__} python/{platform.python_version()}",
@@ -99,7 +101,7 @@ class Exchange(Generic[PayloadT]):
     @property
     def left(self) -> float:
         """Seconds that the next bytes may take; 0 once the limit has passed."""
-        return max(0.0, self._patience - self._clock())
+        return min(max(0.0, self._patience - self._clock()), _LONGEST_WAIT)
 
     def check_time(self) -> None:
         """Stop where bytes come, but too late.
@@ -115,7 +117,8 @@ class Exchange(Generic[PayloadT]):
         limit = limit or self._limit
         seconds = dataclasses.asdict(self.settings.timeout)[limit]
         what = {"connect": "connection", "total": "answer"}.get(limit, "event")
-        message = f"No {what} from {self.url} within {seconds:g} s (Timeout.{limit})"
+        where = "to" if limit == "connect" else "from"
+        message = f"No {what} {where} {self.url} within {seconds:g} s (Timeout.{limit})"
         return DeadlineExceeded(message, retry_safety=safety, meta=self.meta)
 
     def heard(self) -> None:

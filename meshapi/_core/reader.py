@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from meshapi._core.call import document_of, in_band_error, summary
+from meshapi._core.call import document_of, in_band_error, says_nan, summary
 from meshapi._core.checks import fields_of
 from meshapi._core.envelope import read_error
-from meshapi._core.events import EventDecoder, EventTooLarge
+from meshapi._core.events import EventDecoder, EventError
 from meshapi._core.models import Payload, PayloadT, with_event
-from meshapi._core.retry import FINAL_CODES
+from meshapi._core.retry import FINAL_CODES, longest_wait
 from meshapi.errors import (
     APIStatusError,
     DeadlineExceeded,
+    InvalidResponse,
     MeshAPIError,
     RetrySafety,
     StreamInterrupted,
@@ -89,7 +90,7 @@ class StreamReader(Generic[PayloadT]):
                     self.done = True
                     return
                 yield self._payload(event)
-        except EventTooLarge as error:
+        except EventError as error:
             raise self.interrupted(str(error)) from None
 
     def end(self) -> Iterator[PayloadT]:
@@ -101,11 +102,16 @@ class StreamReader(Generic[PayloadT]):
         """
         if self.done:
             return
-        last = self._decoder.end()
-        # A `[DONE]` that was cut says nothing either way; what came before it decides.
-        if last and not _DONE.startswith(last.data.strip()):
-            yield self._payload(last)
-        self.done = last is not None and last.data.strip() == _DONE
+        was_complete = self._fold.complete
+        try:
+            last = self._decoder.end()
+            # A `[DONE]` that was cut says nothing either way; what came before it decides.
+            self.done = last is not None and last.data.strip() == _DONE
+            if last and not _DONE.startswith(last.data.strip()):
+                yield self._payload(last)
+        except (EventError, StreamInterrupted) as cut:
+            if not was_complete:
+                raise self.interrupted(f"it was cut within an event ({cut})") from None
         if not (self.done or self._fold.complete):
             raise self.interrupted("it ended too early") if self.events else self._no_stream()
 
@@ -124,6 +130,7 @@ class StreamReader(Generic[PayloadT]):
             f"The stream was not complete after {self.events} {plural}: {reason}",
             events=self.events,
             retry_safety=safety,
+            retry_after=longest_wait(self.meta.headers),
             partial=self.partial,
             meta=self.meta,
         )
@@ -135,7 +142,7 @@ class StreamReader(Generic[PayloadT]):
             StreamInterrupted: neither `[DONE]` nor every finish_reason has come.
         """
         if not (self.done or self._fold.complete):
-            raise self.interrupted("it was closed")
+            raise self.interrupted("it was left half-way")
 
     @property
     def partial(self) -> ChatCompletionResponse | None:
@@ -149,6 +156,8 @@ class StreamReader(Generic[PayloadT]):
             payload = self._model.model_validate_json(event.data)
         except ValidationError as problem:
             raise self._unreadable(event, problem) from None
+        if says_nan(event.data):
+            raise self.interrupted("an event cannot be read: NaN is no JSON number")
         if error := in_band_error(payload, self.meta, self._token):
             raise self._in_stream(error)
         self.events += 1
@@ -167,8 +176,8 @@ class StreamReader(Generic[PayloadT]):
         document = document_of(bytes(self._page))
         if fields_of(document).get("error"):
             return read_error(document, self.meta, self._token)
-        if not self._page.strip():
-            return self.interrupted("the body is empty")
+        if self.meta.status_code in {202, 204} and not self._page:
+            return InvalidResponse("The answer is empty", meta=self.meta)
         kind = self.meta.headers.get("content-type", "no content type")
         return self.interrupted(f"the body holds no events ({kind})", "final")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from meshapi._core.call import Call, CallOptions, encode
+from pydantic import BaseModel, ValidationError
+
+from meshapi._core.call import Call, CallOptions, encode, summary
 from meshapi._core.checks import is_token
 from meshapi._core.models import Params, PayloadT
 from meshapi._core.settings import ClientOptions, check_names
@@ -58,11 +60,23 @@ def post(
     return Call(
         method="POST",
         path=path,
-        body=encode(params, options, streams=streams),
+        body=encode(_whole(params), options, streams=streams),
         model=model,
         streams=streams,
         idempotency_key=key,
     )
+
+
+def _whole(params: Params) -> Params:
+    """Validate messages that were put into the list behind the model's back, as a checker warns."""
+    messages = getattr(params, "messages", ())
+    if all(isinstance(each, BaseModel) for each in messages):
+        return params
+    try:
+        return params.model_copy(update={"messages": messages})
+    except ValidationError as problem:
+        reason = summary(problem)
+    raise InvalidRequest(f"The request does not fit: {reason}")
 
 
 def client_options(options: CallOptions) -> ClientOptions:

@@ -53,10 +53,10 @@ def safety_of_status(status: int, code: str | int | None, *, names_wait: bool) -
 def longest_wait(headers: Mapping[str, str], in_body: object = None) -> float | None:
     """The longest of the waits a server named, in seconds; None if it named none."""
     in_milliseconds = _seconds(headers.get("retry-after-ms"))
-    header = headers.get("retry-after")
+    header = headers.get("retry-after", "")
     waits = (
         None if in_milliseconds is None else in_milliseconds / 1000,
-        _seconds(header),
+        *(_seconds(each) for each in header.split(",")),  # A header that came twice is joined.
         _seconds_until(header),
         _seconds(in_body),
     )
@@ -76,13 +76,13 @@ def _seconds(hint: object) -> float | None:
     return float(text) if _HINT.fullmatch(text) else None
 
 
-def _seconds_until(date: str | None) -> float | None:
+def _seconds_until(date: str) -> float | None:
     try:
-        moment = parsedate_to_datetime(date or "")
+        moment = parsedate_to_datetime(date)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         # The parser reads the year 0 as 2000; the two forms of HTTP's dates show the year as here.
-        if f" {moment.year}" not in str(date) and f"-{moment:%y} " not in str(date):
+        if f" {moment.year}" not in date and f"-{moment:%y} " not in date:
             return None
         return max(0.0, (moment - datetime.now(UTC)).total_seconds())
     except (ValueError, OverflowError):
@@ -116,6 +116,8 @@ class RetryPolicy:
         """Refuse numbers that mean nothing."""
         if not is_whole(self.max_retries, least=0):
             raise ConfigurationError("max_retries must be a whole number, 0 or more")
+        if self.retry_ambiguous not in {True, False}:
+            raise ConfigurationError("retry_ambiguous must be True or False")
         for name in ("initial_wait", "max_wait", "max_retry_after"):
             if not is_seconds(getattr(self, name)):
                 raise ConfigurationError(f"{name} must be a number of seconds, 0 or more")

@@ -55,12 +55,11 @@ class Timeout:
                     f"The limit {each.name} must be a finite number of seconds above 0"
                 )
 
-    @classmethod
-    def of(cls, limit: float | Timeout) -> Timeout:
+    def changed(self, limit: float | Timeout) -> Timeout:
         """Read a float as `total`, `first_event` and `idle` together."""
         if isinstance(limit, Timeout):
             return limit
-        return cls(total=limit, first_event=limit, idle=limit)
+        return dataclasses.replace(self, total=limit, first_event=limit, idle=limit)
 
 
 class Token:
@@ -216,7 +215,8 @@ class Settings:
         name = next((each for each in TOKEN_VARIABLES if os.environ.get(each)), None)
         if "token" not in options and name is None:
             raise ConfigurationError(NO_TOKEN)
-        url = os.environ.get("MESHAPI_BASE_URL")
+        given = "base_url" in options
+        url = None if given else os.environ.get("MESHAPI_BASE_URL")
         settings = cls(
             base_url=_checked_url(url, "MESHAPI_BASE_URL") if url else DEFAULT_BASE_URL,
             token=Token(os.environ.get(name), name) if name else Token(None),
@@ -238,6 +238,8 @@ class Settings:
         changes: dict[str, Any] = {
             name: check(given[name]) for name, check in _CHECKS.items() if name in given
         }
+        if "timeout" in options:
+            changes["timeout"] = self.timeout.changed(options["timeout"])
         if "max_retries" in options:
             changes["retry"] = dataclasses.replace(self.retry, max_retries=options["max_retries"])
         headers = {**self.headers, **_checked_headers(options.get("headers", {}))}
@@ -265,7 +267,9 @@ def _checked_url(url: object, name: str = "base_url") -> str:
     """Check a base URL, and cut off the `/v1` and the `/` that it may end in."""
     if problem := _url_problem(url):
         raise ConfigurationError(f"{name} {problem}")
-    return str(url).rstrip("/").removesuffix("/v1").rstrip("/")
+    parts = urlsplit(str(url))
+    path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def _url_problem(url: object) -> str | None:
@@ -339,7 +343,6 @@ def _checked_size(size: object) -> int:
 _CHECKS: Mapping[str, Callable[[Any], object]] = {
     "base_url": _checked_url,
     "token": lambda token: (token if isinstance(token, Token) else Token(token)).check(),
-    "timeout": Timeout.of,
     "retry": _checked_policy,
     "max_response_bytes": _checked_size,
     "max_event_bytes": _checked_size,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, TypeAlias
+from typing import TYPE_CHECKING, Generic, Self
 
 from meshapi._core.call import Call
 from meshapi._core.meta import Meta
@@ -13,9 +15,7 @@ from meshapi.errors import MeshAPIError
 
 if TYPE_CHECKING:
     from meshapi._core.reader import Fold
-    from meshapi._core.transport import AsyncTransport, Opened, Transport
-
-    _AsyncOpened: TypeAlias = Opened[PayloadT, AsyncGenerator[PayloadT]]
+    from meshapi._core.transport import AsyncOpened, AsyncTransport, Transport
 
 
 class Stream(Generic[PayloadT]):
@@ -33,6 +33,8 @@ class Stream(Generic[PayloadT]):
         """Send the call, and wait for the first event."""
         self._opened = transport.open(call, fold)
         self._failure: MeshAPIError | None = None
+        self._closed = False
+        self._one_at_a_time = threading.Lock()
 
     @property
     def meta(self) -> Meta:
@@ -43,27 +45,38 @@ class Stream(Generic[PayloadT]):
         return self
 
     def __next__(self) -> PayloadT:
-        if self._failure:
-            raise self._failure
-        if self._opened.ahead:
-            return self._opened.ahead.pop()
-        try:
-            return next(self._opened.events)
-        except StopIteration:
-            self._opened.reader.check_complete()
-            raise
-        except MeshAPIError as failure:
-            self._failure = failure
-            raise
+        with self._one_at_a_time:
+            if self._failure:
+                raise self._failure
+            try:
+                opened = self._opened
+                return opened.ahead.pop() if opened.ahead else next(opened.events)
+            except StopIteration:
+                self._check_left_on_purpose()
+                raise
+            except MeshAPIError as failure:
+                if self._closed:
+                    raise StopIteration from None
+                self._failure = failure
+                raise
 
     def close(self) -> None:
-        """Give up the rest and the connection; does nothing on a stream that has ended."""
+        """Give up the rest and the connection; a loop over it ends, also in another thread."""
+        self._closed = True
         self._opened.ahead.clear()
-        self._opened.events.close()
+        try:
+            self._opened.events.close()
+        except ValueError:  # Another thread is waiting for the next event: end its wait.
+            self._opened.abort()
+
+    def _check_left_on_purpose(self) -> None:
+        if not self._closed:
+            self._opened.reader.check_complete()
 
     def _finish(self) -> None:
         for _ in self:
             pass
+        self._opened.reader.check_complete()
 
     def __enter__(self) -> Self:
         return self
@@ -92,11 +105,14 @@ class AsyncStream(Generic[PayloadT]):
         self, transport: AsyncTransport, call: Call[PayloadT], fold: Fold[PayloadT]
     ) -> None:
         """Send nothing yet: entering the stream, or asking for its first event, does."""
-        self._opening: Callable[[], Awaitable[_AsyncOpened[PayloadT]]] = lambda: transport.open(
+        # Not a method: the stream must hold no way back to itself, to be freed when it is dropped.
+        self._open: Callable[[], Awaitable[AsyncOpened[PayloadT]]] = lambda: transport.open(
             call, fold
         )
-        self._opened: _AsyncOpened[PayloadT] | None = None
+        self._opened: AsyncOpened[PayloadT] | None = None
         self._failure: MeshAPIError | None = None
+        self._closed = False
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def meta(self) -> Meta:
@@ -110,36 +126,58 @@ class AsyncStream(Generic[PayloadT]):
         return self
 
     async def __anext__(self) -> PayloadT:
-        if self._failure:
-            raise self._failure
-        try:
-            opened = self._opened or await self._open()
-            return opened.ahead.pop() if opened.ahead else await anext(opened.events)
-        except StopAsyncIteration:
-            if self._opened:
-                self._opened.reader.check_complete()
-            raise
-        except MeshAPIError as failure:
-            self._failure = failure
-            raise
+        async with self._one_at_a_time:
+            if self._failure:
+                raise self._failure
+            if self._closed and self._opened is None:
+                raise StopAsyncIteration
+            try:
+                opened = await self._ensure_open()
+                return opened.ahead.pop() if opened.ahead else await anext(opened.events)
+            except StopAsyncIteration:
+                self._check_left_on_purpose()
+                raise
+            except MeshAPIError as failure:
+                if self._closed:
+                    raise StopAsyncIteration from None
+                self._failure = failure
+                raise
 
-    async def _open(self) -> _AsyncOpened[PayloadT]:
-        self._opened = await self._opening()
+    async def _ensure_open(self) -> AsyncOpened[PayloadT]:
+        if self._opened is None:
+            self._opened = await self._open()
         return self._opened
 
     async def close(self) -> None:
-        """Give up the rest and the connection; does nothing on a stream that has ended."""
-        if self._opened:
-            self._opened.ahead.clear()
+        """Give up the rest and the connection; a loop over it ends, also in another task."""
+        self._closed = True
+        if self._opened is None:
+            return
+        self._opened.ahead.clear()
+        try:
             await self._opened.events.aclose()
+        except RuntimeError:  # Another task is waiting for the next event: end its wait.
+            await self._opened.abort()
+
+    def _check_left_on_purpose(self) -> None:
+        if not self._closed and self._opened:
+            self._opened.reader.check_complete()
 
     async def _finish(self) -> None:
         async for _ in self:
             pass
+        if self._opened:
+            self._opened.reader.check_complete()
 
     async def __aenter__(self) -> Self:
-        if self._opened is None:
-            await self._open()
+        async with self._one_at_a_time:
+            if self._failure:
+                raise self._failure
+            try:
+                await self._ensure_open()
+            except MeshAPIError as failure:
+                self._failure = failure
+                raise
         return self
 
     async def __aexit__(

@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import httpx
 
 from meshapi._core.call import Call, Reply, read_answer, read_failure
-from meshapi._core.connections import AsyncPool, Pool, at_most
+from meshapi._core.connections import AsyncPool, Pool, at_most, cut_off
 from meshapi._core.exchange import Body, Exchange
 from meshapi._core.models import AnswerT, PayloadT
 from meshapi._core.reader import Fold, StreamReader
@@ -37,15 +36,22 @@ _HEAD_START = 0.05
 
 ResultT = TypeVar("ResultT")
 EventsT = TypeVar("EventsT")
+AbortT = TypeVar("AbortT")
 
 
 @dataclass(slots=True)
-class Opened(Generic[PayloadT, EventsT]):
+class Opened(Generic[PayloadT, EventsT, AbortT]):
     """A stream whose first event has come: it waits in `ahead`, the rest comes from `events`."""
 
     reader: StreamReader[PayloadT]
     ahead: list[PayloadT]
     events: EventsT
+    abort: AbortT
+    """Ends a wait for the next event, from outside."""
+
+
+SyncOpened: TypeAlias = Opened[PayloadT, Generator[PayloadT], Callable[[], None]]
+AsyncOpened: TypeAlias = Opened[PayloadT, AsyncGenerator[PayloadT], Callable[[], Awaitable[None]]]
 
 
 @dataclass(slots=True)
@@ -73,9 +79,7 @@ class Transport:
         exchange = _begin(self, call)
         return self._persist(exchange, lambda: self._ask(exchange))
 
-    def open(
-        self, call: Call[PayloadT], fold: Fold[PayloadT]
-    ) -> Opened[PayloadT, Generator[PayloadT]]:
+    def open(self, call: Call[PayloadT], fold: Fold[PayloadT]) -> SyncOpened[PayloadT]:
         """Send a call and wait for the first event of its answer."""
         exchange = _begin(self, call)
         return self._persist(exchange, lambda: self._listen(exchange, fold))
@@ -107,26 +111,29 @@ class Transport:
         self.budget.refund()
         return answer
 
-    def _listen(
-        self, exchange: Exchange[PayloadT], fold: Fold[PayloadT]
-    ) -> Opened[PayloadT, Generator[PayloadT]]:
+    def _listen(self, exchange: Exchange[PayloadT], fold: Fold[PayloadT]) -> SyncOpened[PayloadT]:
         response = self._head(exchange)
         if not response.is_success:
             raise read_failure(self._whole(exchange, response))
         reader = exchange.reader(fold)
         events = _events(exchange, reader, response)
         ahead = list(islice(events, 1))
+        reader.meta = exchange.meta
         self.budget.refund()
-        return Opened(reader, ahead, events)
+        return Opened(reader, ahead, events, lambda: cut_off(response))
 
     def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
-        token = self.settings.token.ask()
-        with _translated(exchange), at_most(exchange.left):
-            http = self.pool.client()
-            request = _request(http, exchange, token)
-            response = http.send(request, stream=True, follow_redirects=False)
-        exchange.answered(response.status_code, response.headers.multi_items())
-        return response
+        http, token = self.pool.client(), self.settings.token.ask()
+        try:
+            with at_most(exchange.left):
+                request = _request(http, exchange, token)
+                response = http.send(request, stream=True, auth=None, follow_redirects=False)
+        except _FOREIGN as error:
+            failure = _failure(error, exchange)
+        else:
+            exchange.answered(response.status_code, response.headers.multi_items())
+            return response
+        raise failure
 
     def _whole(self, exchange: Exchange[PayloadT], response: httpx.Response) -> Reply:
         body = Body(exchange)
@@ -134,6 +141,9 @@ class Transport:
         try:
             while (piece := _next(exchange, pieces)) is not None and body.take(piece):
                 pass
+        except (ConnectionFailed, InvalidResponse):
+            if not exchange.failed:
+                raise
         finally:
             response.close()
         return body.reply()
@@ -164,9 +174,7 @@ class AsyncTransport:
         exchange = _begin(self, call)
         return await self._persist(exchange, lambda: self._ask(exchange))
 
-    async def open(
-        self, call: Call[PayloadT], fold: Fold[PayloadT]
-    ) -> Opened[PayloadT, AsyncGenerator[PayloadT]]:
+    async def open(self, call: Call[PayloadT], fold: Fold[PayloadT]) -> AsyncOpened[PayloadT]:
         """Send a call and wait for the first event of its answer."""
         exchange = _begin(self, call)
         return await self._persist(exchange, lambda: self._listen(exchange, fold))
@@ -205,25 +213,36 @@ class AsyncTransport:
 
     async def _listen(
         self, exchange: Exchange[PayloadT], fold: Fold[PayloadT]
-    ) -> Opened[PayloadT, AsyncGenerator[PayloadT]]:
+    ) -> AsyncOpened[PayloadT]:
         response = await self._head(exchange)
         if not response.is_success:
             raise read_failure(await self._whole(exchange, response))
         reader = exchange.reader(fold)
         events = _async_events(exchange, reader, response)
         first = await anext(events, None)
+        reader.meta = exchange.meta
         self.budget.refund()
-        return Opened(reader, [] if first is None else [first], events)
+        return Opened(reader, [] if first is None else [first], events, response.aclose)
 
     async def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
-        with _translated(exchange):
+        http, token = await self.pool.client(), await self._ask_token(exchange)
+        try:
             async with asyncio.timeout(exchange.left + _HEAD_START):
-                token = await self.settings.token.ask_async()
-                http = await self.pool.client()
                 request = _request(http, exchange, token)
-                response = await http.send(request, stream=True, follow_redirects=False)
-        exchange.answered(response.status_code, response.headers.multi_items())
-        return response
+                response = await http.send(request, stream=True, auth=None, follow_redirects=False)
+        except _FOREIGN as error:
+            failure = _failure(error, exchange)
+        else:
+            exchange.answered(response.status_code, response.headers.multi_items())
+            return response
+        raise failure
+
+    async def _ask_token(self, exchange: Exchange[PayloadT]) -> Token:
+        try:
+            async with asyncio.timeout(exchange.left):
+                return await self.settings.token.ask_async()
+        except TimeoutError:
+            raise exchange.too_late("not_sent") from None
 
     async def _whole(self, exchange: Exchange[PayloadT], response: httpx.Response) -> Reply:
         body = Body(exchange)
@@ -231,6 +250,9 @@ class AsyncTransport:
         try:
             while (piece := await _anext(exchange, pieces)) is not None and body.take(piece):
                 pass
+        except (ConnectionFailed, InvalidResponse):
+            if not exchange.failed:
+                raise
         finally:
             await response.aclose()
         return body.reply()
@@ -277,23 +299,30 @@ async def _async_events(
 
 
 def _next(exchange: Exchange[PayloadT], pieces: Iterator[bytes]) -> bytes | None:
-    with _translated(exchange), at_most(exchange.left):
-        piece = next(pieces, None)
-    exchange.check_time()
-    return piece
+    try:
+        with at_most(exchange.left):
+            piece = next(pieces, None)
+    except _FOREIGN as error:
+        failure = _failure(error, exchange)
+    else:
+        exchange.check_time()
+        return piece
+    raise failure
 
 
 async def _anext(exchange: Exchange[PayloadT], pieces: AsyncIterator[bytes]) -> bytes | None:
-    with _translated(exchange):
+    try:
         async with asyncio.timeout(exchange.left):
             piece = await anext(pieces, None)
-    exchange.check_time()
-    return piece
+    except _FOREIGN as error:
+        failure = _failure(error, exchange)
+    else:
+        exchange.check_time()
+        return piece
+    raise failure
 
 
 def _begin(transport: Transport | AsyncTransport, call: Call[PayloadT]) -> Exchange[PayloadT]:
-    if transport.pool.is_closed:
-        raise ConfigurationError("The client is closed")
     return Exchange(call, transport.settings, transport.budget, transport.clock)
 
 
@@ -326,13 +355,9 @@ _FAILURES: tuple[tuple[type[Exception], type[MeshAPIError], RetrySafety, str], .
 )
 
 
-@contextmanager
-def _translated(exchange: Exchange[PayloadT]) -> Generator[None]:
-    try:
-        yield
-    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, UnicodeError, OSError) as error:
-        # `from None`: what httpx raises holds the request, and so the token.
-        raise _failure(error, exchange) from None
+# What comes from below. It holds the request and so the token: our own error is raised after the
+# `except` block, so that it does not even have it as its context.
+_FOREIGN = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, UnicodeError, OSError)
 
 
 def _failure(error: Exception, exchange: Exchange[PayloadT]) -> MeshAPIError:
@@ -341,5 +366,5 @@ def _failure(error: Exception, exchange: Exchange[PayloadT]) -> MeshAPIError:
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return exchange.too_late("ambiguous")
     kind, safety, what = next(row[1:] for row in _FAILURES if isinstance(error, row[0]))
-    reason = str(error) or type(error).__name__
+    reason = exchange.token.hide_in_text(str(error)) or type(error).__name__
     return kind(f"{what}: {exchange.url} ({reason})", retry_safety=safety, meta=exchange.meta)

@@ -44,10 +44,12 @@ def make_app(rules: Rules, tokens_per_second: float | None = None) -> Starlette:
         events = _paced(answer.chunks(), pause)
         return StreamingResponse(events, media_type="text/event-stream", headers=_request_id())
 
-    return Starlette(
+    app = Starlette(
         routes=[Route("/v1/chat/completions", chat_completions, methods=["POST"])],
         exception_handlers={Refusal: _refused, HTTPException: _no_route, Exception: _broken},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,8 @@ def _refused(_request: Request, refusal: Exception) -> Response:
 def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"{request.method} {request.url.path} is not served here"
-    return _error(Refusal(error.status_code, "not_found", message), dict(error.headers or {}))
+    code = "not_found" if error.status_code == 404 else "bad_request"
+    return _error(Refusal(error.status_code, code, message), dict(error.headers or {}))
 
 
 def _broken(_request: Request, _bug: Exception) -> Response:

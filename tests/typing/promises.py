@@ -32,6 +32,7 @@ def whole() -> None:
     assert_type(
         client.chat.completions.create(ChatCompletionParams(messages=[])), ChatCompletionResponse
     )
+    assert_type(ChatCompletionParams(messages=[]), ChatCompletionParams)
     params = ChatCompletionParams(messages=history, stream=False)
     assert_type(client.chat.completions.create(params), ChatCompletionResponse)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from meshapi._core.models import Payload, null_reads_as
 from meshapi.resources.chat.messages import ModelOutput, joined_text
@@ -69,9 +69,9 @@ class ChatCompletionChunkChoice(Payload):
     """Which answer; 0 where the server left it out."""
 
     delta: Annotated[ChatCompletionDelta, null_reads_as(ChatCompletionDelta)] = Field(
-        default_factory=ChatCompletionDelta
+        default_factory=ChatCompletionDelta, validation_alias=AliasChoices("delta", "message")
     )
-    """What is added; an empty delta where the server sent none."""
+    """What is added (a gateway that buffers says `message`); empty where the server sent none."""
 
     finish_reason: ChatCompletionChoiceFinishReason | None = None
     """Why the model stopped, on the last piece."""

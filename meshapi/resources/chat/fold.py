@@ -78,28 +78,34 @@ class _Choice:
         self.finished = False
         self._fields = _Record()
         self._logprobs: dict[str, list[Any]] = {}
+        self._logprob_facts: dict[str, Any] = {}
         self._message = _Message()
 
     def add(self, choice: ChatCompletionChunkChoice) -> None:
         self.finished = self.finished or bool(choice.finish_reason)
         self._fields.add(field for field in choice if field[0] not in {"delta", "logprobs"})
         for name, tokens in choice.logprobs or ():
-            self._logprobs.setdefault(name, []).extend(items_of(tokens))
+            if isinstance(tokens, list):
+                self._logprobs.setdefault(name, []).extend(items_of(cast("object", tokens)))
+            elif tokens is not None:
+                self._logprob_facts[name] = tokens
         self._message.add(choice.delta)
 
     def result(self) -> dict[str, Any]:
-        logprobs = {"logprobs": self._logprobs} if self._logprobs else {}
-        return self._fields.result() | logprobs | {"message": self._message.result()}
+        logprobs = self._logprob_facts | self._logprobs
+        told = {"logprobs": logprobs} if logprobs else {}
+        return self._fields.result() | told | {"message": self._message.result()}
 
 
 class _Message:
     def __init__(self) -> None:
-        self._fields = _Record("content", "refusal", "reasoning", "reasoning_content")
+        self._fields = _Record("content", "refusal", "reasoning")
         self._nested = {
             "audio": _Record("data", "transcript"),
             "function_call": _Record("arguments"),
         }
         self._lists: dict[str, list[Any]] = {}
+        self._unknown: dict[str, list[str]] = {}
         self._reasoning: dict[int, _Record] = {}
         self._calls = _ToolCalls()
 
@@ -111,6 +117,8 @@ class _Message:
                 self._add_reasoning(value or ())
             elif name in self._nested:
                 self._nested[name].add(value or ())
+            elif isinstance(value, str) and name not in ChatCompletionDelta.model_fields:
+                self._unknown.setdefault(name, []).append(value)
             elif isinstance(value, list):
                 self._lists.setdefault(name, []).extend(items_of(cast("object", value)))
             else:
@@ -119,12 +127,13 @@ class _Message:
     def _add_reasoning(self, details: Iterable[JSONObject]) -> None:
         for detail in details:
             index = detail.get("index")
-            place = index if isinstance(index, int) else len(self._reasoning)
+            place = index if isinstance(index, int) else max(self._reasoning, default=-1) + 1
             record = self._reasoning.setdefault(place, _Record("text", "summary"))
             record.add(detail.items())
 
     def result(self) -> dict[str, Any]:
-        message = self._fields.result() | self._lists
+        unknown = {name: "".join(pieces) for name, pieces in self._unknown.items()}
+        message = self._fields.result() | unknown | self._lists
         text = self._fields.result().get("content")
         if text and "content" in self._lists:
             message["content"] = [TextContentPart(text=text), *self._lists["content"]]

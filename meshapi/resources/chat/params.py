@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, GetPydanticSchema, SerializeAsAny, Tag
 from typing_extensions import TypeVar
@@ -71,15 +71,14 @@ Tools: TypeAlias = Annotated[
 """What a model may call: functions, as models or mappings, and tools of other kinds as mappings."""
 
 
-# The flag's type defaults to Literal[False]; no checker can see that its value does as well.
-_NOT = cast("Any", False)  # noqa: FBT003
-
-
 class ChatCompletionParams(Params, Generic[StreamFlag]):
     """The body of `POST /v1/chat/completions`.
 
     What is not set is not sent, so that the defaults of the key, the template and the gateway hold.
     What is set to None is sent as null. Fields newer than this version go through `extra_body`.
+
+    Type checkers know from `stream` what `create` returns. They cannot see it in `**fields` of a
+    `dict[str, Any]`, nor in `model_copy(update={"stream": ...})`: annotate the result there.
 
     Raises:
         pydantic.ValidationError: when a field is unknown, of a wrong type, or out of its bounds,
@@ -106,9 +105,13 @@ class ChatCompletionParams(Params, Generic[StreamFlag]):
     """Groups calls in usage reports, by a key of your own; Mesh sets no limit, OpenRouter 256
     characters (all sources)."""
 
-    stream: StreamFlag = Field(default=_NOT, strict=True)
-    """Whether the answer comes in chunks, so that `create` gives a stream; False on the server (all
-    sources)."""
+    if TYPE_CHECKING:
+        # The flag's type defaults to Literal[False]; no checker sees that its value does as well.
+        stream: StreamFlag = False  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+        """Whether the answer comes in chunks, so that `create` gives a stream; False on the server
+        (all sources)."""
+    else:
+        stream: StreamFlag = Field(default=False, strict=True)
 
     stream_options: StreamOptions | Mapping[str, object] | None = None
     """What a stream carries besides the answer (source 001; not confirmed on Mesh)."""
