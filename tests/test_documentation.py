@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,30 @@ def test_a_block_of_the_documentation_runs(block: str, tmp_path: Path) -> None:
     script.write_text(block)
 
     runpy.run_path(str(script), run_name="__main__")
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [({"spend_cap_usd": 0}, "The budget of this key is spent"), ({"rpm": 0}, "Come back in")],
+    ids=str,
+)
+def test_the_errors_of_the_readme_are_caught(
+    limits: dict[str, Any],
+    words: str,
+    gateway: LocalGateway,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MESHAPI_TOKEN", gateway.add_key(**limits))
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    block = next(each for each in blocks if "except SpendLimitExceeded" in each)
+    script = tmp_path / "block.py"
+    script.write_text(block.replace("max_retries=1", "max_retries=0"))
+
+    runpy.run_path(str(script), run_name="__main__")
+
+    assert words in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -87,6 +87,39 @@ def test_a_connection_that_is_never_made_raises_at_its_limit(black_hole: str, co
     assert caught.value.retry_safety == "not_sent"
 
 
+def test_all_addresses_of_a_host_share_one_limit(
+    black_hole: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: Any = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))] * 4
+    looked_up = socket.getaddrinfo
+
+    def four_for_the_host(host: Any, *rest: Any, **options: Any) -> Any:
+        return found if host == "mesh.test" else looked_up(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", four_for_the_host)
+    port = black_hole.rpartition(":")[2]
+    begun = time.monotonic()
+    with (
+        MeshAPI(base_url=f"http://mesh.test:{port}", token="rsk_test", max_retries=0) as client,
+        pytest.raises(DeadlineExceeded) as caught,
+    ):
+        client.chat.completions.create(QUESTION, timeout=0.5)
+
+    assert caught.value.retry_safety == "not_sent"
+    assert time.monotonic() - begun < 1.5
+
+
+def test_a_host_without_an_address_is_not_sent(colour: Sync) -> None:
+    client = colour.client(base_url="http://mesh.invalid", token="rsk_test", max_retries=0)
+
+    with pytest.raises(ConnectionFailed) as caught:
+        colour.settle(client.chat.completions.create(QUESTION))
+    colour.settle(client.close())
+
+    assert not isinstance(caught.value, DeadlineExceeded)
+    assert caught.value.retry_safety == "not_sent"
+
+
 def test_a_certificate_has_to_be_trusted(colour: Sync) -> None:
     authority: Any = trustme.CA()  # Its types are not whole.
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -92,7 +92,7 @@ def test_bad_input_is_refused_with_its_field_and_bound(
 
 def test_messages_are_required() -> None:
     with pytest.raises(ValidationError, match="messages"):
-        ChatCompletionParams()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        ChatCompletionParams()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # on purpose
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,9 @@ def test_the_words_nan_and_infinity_may_be_said(colour: Sync) -> None:
     assert sent(colour, ChatCompletionParams(messages=said))["messages"] == said
 
 
-@pytest.mark.parametrize("params", [{"messages": HISTORY}, None, Tool(function={"name": "f"})])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "params", [{"messages": HISTORY}, None, Tool(function=ToolFunction(name="f"))]
+)
 def test_what_is_no_params_object_is_refused(params: Any, colour: Sync) -> None:
     with pytest.raises(InvalidRequest, match="ChatCompletionParams"):
         sent(colour, params)
@@ -273,5 +275,5 @@ def test_what_is_put_into_the_messages_behind_the_models_back_is_validated(colou
     assert sent(colour, params)["messages"] == [*HISTORY, messages[1]]
 
     messages.append({"rol": "user"})
-    with pytest.raises(InvalidRequest, match="messages.2.role"):
+    with pytest.raises(InvalidRequest, match=r"messages\.2\.role"):
         sent(colour, params)

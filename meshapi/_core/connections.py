@@ -154,9 +154,9 @@ class _Client(httpx.Client):
         super().__init__(**arguments)
         for transport in (self._transport, *self._mounts.values()):
             if isinstance(transport, httpx.HTTPTransport):
-                # httpx has no door to the backend; the tests of sync deadlines guard this one.
-                pool = transport._pool  # pyright: ignore[reportPrivateUsage]
-                pool._network_backend = _ClampedBackend()  # pyright: ignore[reportPrivateUsage]
+                # The tests of sync deadlines guard these two.
+                pool = transport._pool  # pyright: ignore[reportPrivateUsage]  # No other door.
+                pool._network_backend = _ClampedBackend()  # pyright: ignore[reportPrivateUsage]  # Nor here.
 
         self._made = True
 
@@ -211,8 +211,26 @@ class _ClampedBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        left = _bound.left(timeout, httpcore.ConnectTimeout)
-        return _ClampedStream(super().connect_tcp(host, port, left, local_address, socket_options))
+        """Try each address of the host; the limit is for all of them together."""
+        limit = float("inf") if timeout is None else time.monotonic() + timeout
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in _addresses(host, port):
+            left = _bound.left(max(0.001, limit - time.monotonic()), httpcore.ConnectTimeout)
+            try:
+                stream = super().connect_tcp(address, port, left, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+            else:
+                return _ClampedStream(stream)
+        raise failure
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return [str(each[4][0]) for each in found]
 
 
 _SLICE = 64 * 1024

@@ -127,7 +127,7 @@ class ChatCompletionMessage(ModelOutput, ChatMessage):
     """`assistant`, also where the server left it out."""
 
     # What came back has been read, so no mapping is left among the parts.
-    content: Text | list[ContentPart] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    content: Text | list[ContentPart] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]  # see above
     """What the model said; None beside `tool_calls`, a refusal or audio."""
 
 

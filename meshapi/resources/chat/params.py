@@ -107,7 +107,7 @@ class ChatCompletionParams(Params, Generic[StreamFlag]):
 
     if TYPE_CHECKING:
         # The flag's type defaults to Literal[False]; no checker sees that its value does as well.
-        stream: StreamFlag = False  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+        stream: StreamFlag = False  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # see above
         """Whether the answer comes in chunks, so that `create` gives a stream; False on the server
         (all sources)."""
     else:
