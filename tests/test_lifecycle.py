@@ -31,6 +31,15 @@ client.chat.completions.create(streamed)
 stream = client.chat.completions.stream(question)
 MeshAPI(base_url=url, token="rsk_local").chat.completions.create(question)
 """,
+    "sync, never closed and in a cycle of garbage": """
+for _ in range(20):
+    client = MeshAPI(base_url=url, token="rsk_local")
+    client.chat.completions.create(question)
+    cycle = [client]
+    cycle.append(cycle)
+    del client, cycle
+    gc.collect()
+""",
     "async, left by break": """
 async def main():
     async with AsyncMeshAPI(base_url=url, token="rsk_local") as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -14,6 +15,7 @@ import pytest
 import trustme
 
 from meshapi import (
+    AsyncMeshAPI,
     ChatCompletionParams,
     ConfigurationError,
     ConnectionFailed,
@@ -82,6 +84,34 @@ def test_a_connection_that_is_never_made_raises_at_its_limit(black_hole: str, co
 
     with pytest.raises(DeadlineExceeded, match=r"0\.3 s \(Timeout\.connect\)") as caught:
         colour.settle(client.chat.completions.create(QUESTION))
+    colour.settle(client.close())
+
+    assert caught.value.retry_safety == "not_sent"
+
+
+async def never() -> str:
+    await asyncio.sleep(30)
+    return "rsk_late"
+
+
+def test_a_token_that_does_not_come_in_time_is_not_sent() -> None:
+    async def main() -> None:
+        async with AsyncMeshAPI(base_url="http://127.0.0.1:1", token=never) as client:
+            await client.chat.completions.create(QUESTION, timeout=0.2)
+
+    with pytest.raises(DeadlineExceeded) as caught:
+        asyncio.run(main())
+
+    assert caught.value.retry_safety == "not_sent"
+
+
+def test_a_connection_that_is_not_made_before_the_deadline_is_not_sent(
+    black_hole: str, colour: Sync
+) -> None:
+    client = colour.client(base_url=black_hole, token="rsk_test", max_retries=0)
+
+    with pytest.raises(DeadlineExceeded, match=r"Timeout\.total") as caught:
+        colour.settle(client.chat.completions.create(QUESTION, timeout=0.3))
     colour.settle(client.close())
 
     assert caught.value.retry_safety == "not_sent"

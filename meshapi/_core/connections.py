@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import contextmanager, suppress
@@ -111,6 +112,11 @@ class AsyncPool:
         self._spare = None if lent else open_async_client(options)
         self._by_loop: WeakKeyDictionary[AbstractEventLoop, _Kept] = WeakKeyDictionary()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody lent them, so that below httpx stands what we know."""
+        return self._lent is None
+
     async def client(self) -> httpx.AsyncClient:
         """The connections to call through."""
         if self.is_closed or (self._lent and self._lent.is_closed):
@@ -146,23 +152,23 @@ _Kept: TypeAlias = tuple[httpx.AsyncClient, AsyncGenerator[None]]
 
 
 class _Client(httpx.Client):
-    """Obeys `at_most`, and closes itself when nobody holds it any more."""
-
-    _made = False
+    """Obeys `at_most`, and closes its connections when nobody holds it any more."""
 
     def __init__(self, **arguments: Unpack[_Arguments]) -> None:
         super().__init__(**arguments)
-        for transport in (self._transport, *self._mounts.values()):
+        transports = [each for each in (self._transport, *self._mounts.values()) if each]
+        for transport in transports:
             if isinstance(transport, httpx.HTTPTransport):
                 # The tests of sync deadlines guard these two.
                 pool = transport._pool  # pyright: ignore[reportPrivateUsage]  # No other door.
                 pool._network_backend = _ClampedBackend()  # pyright: ignore[reportPrivateUsage]  # Nor here.
+        # Not `__del__`: in a cycle of garbage, the sockets could warn before it is called.
+        weakref.finalize(self, _close_all, transports)
 
-        self._made = True
 
-    def __del__(self) -> None:
-        if self._made:
-            self.close()
+def _close_all(transports: Iterable[httpx.BaseTransport]) -> None:
+    for transport in transports:
+        transport.close()
 
 
 def cut_off(response: httpx.Response) -> None:

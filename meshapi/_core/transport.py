@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+)
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Generic, TypeAlias, TypeVar
@@ -30,9 +38,6 @@ from meshapi.errors import (
     MeshAPIError,
     RetrySafety,
 )
-
-# httpx knows what it was waiting for when a limit passed, so its own clock goes off first.
-_HEAD_START = 0.05
 
 ResultT = TypeVar("ResultT")
 EventsT = TypeVar("EventsT")
@@ -227,8 +232,10 @@ class AsyncTransport:
     async def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
         http, token = await self.pool.client(), await self._ask_token(exchange)
         try:
-            async with asyncio.timeout(exchange.left + _HEAD_START):
+            async with asyncio.timeout(exchange.left):
                 request = _request(http, exchange, token)
+                if self.pool.is_own:
+                    request.extensions["trace"] = _noting_departure(exchange)
                 response = await http.send(request, stream=True, auth=None, follow_redirects=False)
         except _FOREIGN as error:
             failure = _failure(error, exchange)
@@ -322,6 +329,19 @@ async def _anext(exchange: Exchange[PayloadT], pieces: AsyncIterator[bytes]) -> 
     raise failure
 
 
+def _noting_departure(
+    exchange: Exchange[PayloadT],
+) -> Callable[[str, Mapping[str, object]], Awaitable[None]]:
+    """Let httpcore tell when the request leaves: until then, a limit that passes costs nothing."""
+    exchange.may_have_left = False
+
+    async def note(event: str, _: Mapping[str, object]) -> None:
+        if event.endswith("send_request_headers.started"):
+            exchange.may_have_left = True
+
+    return note
+
+
 def _begin(transport: Transport | AsyncTransport, call: Call[PayloadT]) -> Exchange[PayloadT]:
     return Exchange(call, transport.settings, transport.budget, transport.clock)
 
@@ -364,7 +384,7 @@ def _failure(error: Exception, exchange: Exchange[PayloadT]) -> MeshAPIError:
     if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)):
         return exchange.too_late("not_sent", None if not exchange.left else "connect")
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-        return exchange.too_late("ambiguous")
+        return exchange.too_late("ambiguous" if exchange.may_have_left else "not_sent")
     kind, safety, what = next(row[1:] for row in _FAILURES if isinstance(error, row[0]))
     reason = exchange.token.hide_in_text(str(error)) or type(error).__name__
     return kind(f"{what}: {exchange.url} ({reason})", retry_safety=safety, meta=exchange.meta)
