@@ -39,6 +39,10 @@ CALLS = {
         [piece("[", id="b", name="g")],
         [piece("}", id="a"), piece("]", id="b")],
     ],
+    "by index, then by id": [
+        [piece("{", index=0, id="a", name="f"), piece("[", index=1, id="b", name="g")],
+        [piece("}", id="a"), piece("]", id="b")],
+    ],
     "by neither": [
         [piece("{", id="a", name="f")],
         [piece("}")],

@@ -140,7 +140,9 @@ CUT_CHUNKS = CHUNKED + f"{len(HELLO):x}\r\n{HELLO}\r\n".encode()
         pytest.param(events(HELLO + chunk(finish="stop", index=1)), id="one choice of two ended"),
         pytest.param(events(HELLO + chunk(finish="stop")[:-20]), id="cut within an event"),
         pytest.param(events(HELLO + "data: {not json}\n\n" + DONE), id="undecodable event"),
-        pytest.param(events(HELLO.encode() + b'data: {"x": "\xff"}\n\n'), id="no UTF-8"),
+        pytest.param(
+            events(HELLO.encode() + b'data: {"x": "\xff"}\n\n' + DONE.encode()), id="no UTF-8"
+        ),
         pytest.param(events(HELLO + 'data: {"x": NaN}\n\n' + DONE), id="NaN"),
         pytest.param(events(HELLO + "data: [1, 2]\n\n" + DONE), id="event of another shape"),
         pytest.param(CUT_CHUNKS, id="connection cut"),
