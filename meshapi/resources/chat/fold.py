@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from meshapi._core.checks import items_of
 from meshapi._core.meta import Meta
-from meshapi._core.models import JSONObject, with_meta
+from meshapi._core.models import JSONObject, Payload, with_meta
 from meshapi.resources.chat.chunks import (
     ChatCompletionChunk,
     ChatCompletionChunkChoice,
@@ -35,7 +35,7 @@ class CompletionFold:
 
     def add(self, chunk: ChatCompletionChunk) -> None:
         """Take the next chunk."""
-        self._fields.add((name, value) for name, value in chunk if name != "choices")
+        self._fields.add(field for field in _said(chunk) if field[0] != "choices")
         self.usage = chunk.usage or self.usage
         for choice in chunk.choices:
             if choice.index not in self._choices:
@@ -49,6 +49,14 @@ class CompletionFold:
         ]
         fields = {**self._fields.result(), "object": "chat.completion", "choices": choices}
         return with_meta(ChatCompletionResponse.model_validate(fields), meta)
+
+
+def _said(payload: Payload | None) -> list[tuple[str, Any]]:
+    """The fields of a piece, known and unknown, that say something: null does not."""
+    if payload is None:
+        return []
+    fields = [*vars(payload).items(), *(payload.model_extra or {}).items()]
+    return [field for field in fields if field[1] is not None]
 
 
 class _Record:
@@ -83,11 +91,11 @@ class _Choice:
 
     def add(self, choice: ChatCompletionChunkChoice) -> None:
         self.finished = self.finished or bool(choice.finish_reason)
-        self._fields.add(field for field in choice if field[0] not in {"delta", "logprobs"})
-        for name, tokens in choice.logprobs or ():
+        self._fields.add(field for field in _said(choice) if field[0] not in {"delta", "logprobs"})
+        for name, tokens in _said(choice.logprobs):
             if isinstance(tokens, list):
                 self._logprobs.setdefault(name, []).extend(items_of(cast("object", tokens)))
-            elif tokens is not None:
+            else:
                 self._logprob_facts[name] = tokens
         self._message.add(choice.delta)
 
@@ -110,13 +118,13 @@ class _Message:
         self._calls = _ToolCalls()
 
     def add(self, delta: ChatCompletionDelta) -> None:
-        for name, value in delta:
+        for name, value in _said(delta):
             if name == "tool_calls":
-                self._calls.add(value or ())
+                self._calls.add(value)
             elif name == "reasoning_details":
-                self._add_reasoning(value or ())
+                self._add_reasoning(value)
             elif name in self._nested:
-                self._nested[name].add(value or ())
+                self._nested[name].add(_said(value))
             elif isinstance(value, str) and name not in ChatCompletionDelta.model_fields:
                 self._unknown.setdefault(name, []).append(value)
             elif isinstance(value, list):
@@ -180,8 +188,8 @@ class _ToolCall:
         self._function = _Record("arguments")
 
     def add(self, piece: ToolCallDelta) -> None:
-        self._fields.add(field for field in piece if field[0] not in {"index", "function"})
-        self._function.add(piece.function or ())
+        self._fields.add(field for field in _said(piece) if field[0] not in {"index", "function"})
+        self._function.add(_said(piece.function))
 
     def result(self) -> dict[str, Any]:
         return {**self._fields.result(), "function": self._function.result()}
