@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,35 @@ def test_an_error_object_ends_the_stream(name: str, colour: str) -> None:
 
     assert caught.value.retry_safety == "ambiguous"
     assert len(server.requests) == 1
+
+
+ODD = [
+    'event: model_stream_done\ndata: {"model": "a", "error": "x", "error_code": 502}\n\n',
+    'data: {"model": "a", "error": "x", "latency_ms": 1.5}\n\n',
+    'event: error\ndata: {"model": "a", "error": "timed out"}\n\n',
+]
+
+
+@both
+@pytest.mark.parametrize("event", ODD)
+def test_one_models_error_in_words_does_not_end_the_stream(event: str, colour: str) -> None:
+    done = "event: done\ndata: {}\n\ndata: [DONE]\n\n"
+    with WireServer(events(event + CHUNK + done)) as server:
+        found = stream(colour, server.url)
+
+    assert isinstance(found[0].error, str)
+    assert [each.delta for each in found] == [None, "x", None]
+
+
+@both
+def test_an_odd_result_of_one_model_keeps_those_of_the_others(colour: str) -> None:
+    odd = {"error": {"code": "x"}, "error_code": 504, "latency_ms": 1.5, "content": [{"text": "a"}]}
+    body = json.dumps({"results": [{"content": "Four"}, odd], "total_latency_ms": 2.5})
+    with WireServer(response(body)) as server:
+        answer = create(colour, server.url)
+
+    assert answer.results[0].content == "Four"
+    assert answer.results[1].model_dump(exclude_unset=True) == odd
 
 
 @both

@@ -54,6 +54,30 @@ ENVELOPES: dict[str, tuple[object, int, str, dict[str, Any]]] = {
         "RateLimitExceeded",
         {"message": "Slow down", "code": None, "status_code": 429},
     ),
+    "fastapi string": (
+        {"detail": "Not authenticated"},
+        500,
+        "ServerError",
+        {"message": "Not authenticated", "code": None},
+    ),
+    "fastapi list": (
+        {"detail": [{"loc": ["body", "x"], "msg": "Bad", "type": "t"}]},
+        500,
+        "ServerError",
+        {"message": "The request did not fit", "code": None},
+    ),
+    "openai, a code as its type": (
+        {"error": {"message": "Slow down", "type": "rate_limit_exceeded", "code": None}},
+        429,
+        "RateLimitExceeded",
+        {"message": "Slow down", "status_code": 429},
+    ),
+    "a number with a point": (
+        {"error": {"message": "Slow down", "code": 429.0}},
+        429,
+        "RateLimitExceeded",
+        {"message": "Slow down", "code": 429},
+    ),
     "a bare string": (
         {"error": "out of cheese"},
         500,

@@ -116,7 +116,9 @@ def test_every_kind_of_output_is_added_up() -> None:
         "expires_at": 7,
     }
     assert [note.type for note in message.annotations or []] == ["a", "b"]
-    assert [image.image_url.url for image in message.images or []] == ["u"]
+    assert [image.model_dump(exclude_unset=True) for image in message.images or []] == [
+        {"type": "image_url", "image_url": {"url": "u"}}
+    ]
     assert message.function_call is not None
     assert (message.function_call.name, message.function_call.arguments) == ("f", "{}")
     assert isinstance(message.content, list)
@@ -133,7 +135,14 @@ def test_reasoning_details_are_merged_by_index() -> None:
     message = folded(*[delta(reasoning_details=each) for each in details]).choices[0].message
 
     assert message.reasoning_details == [
-        {"type": "reasoning.text", "index": 0, "format": "a", "signature": "s", "text": "Add up."},
+        {
+            "type": "reasoning.text",
+            "index": 0,
+            "format": "a",
+            "signature": "s",
+            "id": None,
+            "text": "Add up.",
+        },
         {"type": "reasoning.encrypted", "data": "x", "index": 1},
     ]
 
@@ -152,3 +161,19 @@ def test_facts_of_any_chunk_are_kept_and_the_last_that_says_something_wins() -> 
     assert (answer.x_auto_routed, answer.provider) == (True, "P")
     assert answer.model_extra == {"x_new": 2}
     assert answer.choices[0].finish_reason == "stop"
+
+
+def test_text_keeps_its_order_where_strings_and_parts_are_mixed() -> None:
+    answer = folded(
+        delta(content="a"), delta(content=[{"type": "text", "text": "b"}]), delta(content="c")
+    )
+
+    assert answer.text == "abc"
+
+
+def test_an_empty_result_in_a_reasoning_detail_is_kept_for_the_provider() -> None:
+    detail = {"type": "reasoning.server_tool_call", "arguments": "", "result": None, "index": 0}
+
+    message = folded(delta(reasoning_details=[detail])).choices[0].message
+
+    assert message.reasoning_details == [detail]

@@ -211,3 +211,42 @@ def test_an_answer_survives_copies_and_pickles(
     assert again(answer) == answer
     assert again(answer).meta.request_id == "req_1"
     assert again(answer).meta.headers == answer.meta.headers
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": [{"text": "b"}]}, "b"),
+        ({"content": [{"type": None, "text": "b"}]}, "b"),
+        ({"content": [{"type": "text", "text": None}, {"type": "text", "text": "b"}]}, "b"),
+        ({"content": [{"type": "image_url", "image_url": None}]}, ""),
+        ({"images": [{"type": "image", "image_url": {"url": "u"}}]}, ""),
+        ({"images": [{"b64_json": "x"}]}, ""),
+        ({"tool_calls": [{"id": "a", "type": "custom", "custom": {"input": "p"}}]}, ""),
+    ],
+    ids=str,
+)
+def test_a_part_that_misses_something_is_kept_and_sent_back_as_it_came(
+    message: dict[str, Any], text: str
+) -> None:
+    body = json.dumps({"choices": [{"message": message}]})
+
+    answer = ChatCompletionResponse.model_validate_json(body)
+    sent = ChatCompletionParams(messages=[answer.choices[0].message])
+
+    assert answer.text == text
+    came_back = json.loads(sent.model_dump_json(exclude_unset=True))["messages"][0]
+    assert came_back == {"role": "assistant", **message}
+
+
+def test_a_tool_call_of_nulls_reads_plain() -> None:
+    call = {"id": None, "type": None, "function": {"name": "f", "arguments": None}}
+    body = json.dumps({"choices": [{"message": {"tool_calls": [call, {"function": None}]}}]})
+
+    calls = ChatCompletionResponse.model_validate_json(body).choices[0].message.tool_calls
+
+    assert calls is not None
+    assert [(each.id, each.type, each.function.name) for each in calls] == [
+        ("", "function", "f"),
+        ("", "function", ""),
+    ]

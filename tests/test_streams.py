@@ -513,3 +513,21 @@ def test_a_stream_can_be_closed_while_another_thread_waits_for_its_next_event() 
 
         assert not reading.is_alive()
     assert texts == ["Hel", "lo"]
+
+
+def test_an_async_stream_that_is_closed_while_it_opens_ends() -> None:
+    with WireServer([0.3, events(HELLO + DONE)]) as server:
+
+        async def main() -> list[str]:
+            async with AsyncMeshAPI(base_url=server.url, token="rsk_test") as client:
+                stream = client.chat.completions.stream(QUESTION)
+
+                async def read() -> list[str]:
+                    return [each.text async for each in stream]
+
+                reading = asyncio.create_task(read())
+                await asyncio.sleep(0.1)
+                await stream.close()
+                return await reading
+
+        assert asyncio.run(main()) == []

@@ -142,7 +142,8 @@ def test_a_tool_choice_of_any_form_is_sent_as_it_is(choice: Any, colour: Sync) -
 
 
 def test_a_tool_of_another_kind_is_sent_as_it_is(colour: Sync) -> None:
-    tools = [{"type": "openrouter:web_search", "parameters": None}, *FIELDS["tools"]]
+    cached = {**FIELDS["tools"][0], "cache_control": {"type": "ephemeral"}}
+    tools = [{"type": "openrouter:web_search", "parameters": None}, cached]
 
     assert sent(colour, {"tools": tools})["tools"] == tools
 
@@ -283,6 +284,17 @@ def test_a_file_is_made_of_a_file_or_of_bytes(tmp_path: Path) -> None:
         "type": "file",
         "file": {"file_data": uri},
     }
+
+
+def test_a_packed_file_is_sent_as_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "report.pdf.gz"
+    path.write_bytes(DATA)
+
+    packed = FileContentPart.from_file(path).file.file_data
+    plain = FileContentPart.from_bytes(DATA, "text/plain; charset=utf-8").file.file_data
+
+    assert packed == f"data:application/gzip;base64,{ENCODED}"
+    assert plain == f"data:text/plain;charset=utf-8;base64,{ENCODED}"
 
 
 def test_a_kind_that_the_wire_does_not_take_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Generic, TypedDict
 
@@ -141,13 +141,27 @@ def _invalid(reply: Reply, message: str) -> InvalidResponse:
 def in_band_error(payload: Payload, meta: Meta, token: Token) -> APIStatusError | None:
     """The error that a payload carries beside or instead of its fields, if any."""
     extra = payload.model_extra
-    return read_error(extra, meta, token) if extra and extra.get("error") else None
+    if not extra or not says_error(extra, type(payload), payload.model_fields_set):
+        return None
+    return read_error(extra, meta, token)
+
+
+def says_error(fields: Mapping[str, object], model: type[Payload], present: Set[str]) -> bool:
+    """Whether a document is an error: an `error`, or FastAPI's `detail` in the place of an answer.
+
+    Where the model has a field `error` of its own, text in it is data.
+    """
+    error = fields.get("error")
+    if error and not (isinstance(error, str) and "error" in model.model_fields):
+        return True
+    return bool(fields.get("detail")) and not present - {"detail"}
 
 
 def _not_an_answer(reply: Reply, problem: ValidationError) -> MeshAPIError:
     """Tell why a body with a good status could not be read."""
     document = document_of(reply.content)
-    if fields_of(document).get("error"):
+    fields = fields_of(document)
+    if says_error(fields, Payload, fields.keys()):
         return read_error(document, reply.meta, reply.token)
     if document is not None:
         return _invalid(reply, f"The answer does not fit: {summary(problem)}")

@@ -221,6 +221,8 @@ def _error_object(document: object) -> Mapping[str, object]:
 
 def _code(body: Mapping[str, object]) -> str | int | None:
     code = body.get("code")
+    if isinstance(code, float) and code.is_integer():
+        code = int(code)
     if isinstance(code, int) and not isinstance(code, bool):
         return code if abs(code) < _LARGEST_CODE else None
     return code if isinstance(code, str) and code else None
@@ -235,9 +237,8 @@ def _status(body: Mapping[str, object], code: str | int | None, on_the_wire: int
         return int(str(code))
     if on_the_wire is not None and on_the_wire >= 400:
         return on_the_wire
-    if code in CODES:
-        return CODES[str(code)][1]
-    return TYPES.get(str(body.get("type")), 500)
+    named = code if code in CODES else str(body.get("type"))
+    return CODES[str(named)][1] if named in CODES else TYPES.get(str(named), 500)
 
 
 _HTTP_ERROR = re.compile("[45][0-9][0-9]")

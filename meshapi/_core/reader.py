@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from meshapi._core.call import document_of, in_band_error, says_nan, summary
+from meshapi._core.call import document_of, in_band_error, says_error, says_nan, summary
 from meshapi._core.checks import fields_of
 from meshapi._core.envelope import read_error
 from meshapi._core.events import EventDecoder, EventError
@@ -150,7 +150,7 @@ class StreamReader(Generic[PayloadT]):
         return self._fold.partial(self.meta) if self.events else None
 
     def _payload(self, event: ServerSentEvent) -> PayloadT:
-        if event.event == "error":
+        if event.event == "error" and "error" not in self._model.model_fields:
             raise self._in_stream(read_error(document_of(event.data), self.meta, self._token))
         try:
             payload = self._model.model_validate_json(event.data)
@@ -167,14 +167,16 @@ class StreamReader(Generic[PayloadT]):
 
     def _unreadable(self, event: ServerSentEvent, problem: ValidationError) -> MeshAPIError:
         document = document_of(event.data)
-        if fields_of(document).get("error"):
+        fields = fields_of(document)
+        if says_error(fields, self._model, fields.keys()):
             return self._in_stream(read_error(document, self.meta, self._token))
         return self.interrupted(f"an event cannot be read: {summary(problem)}")
 
     def _no_stream(self) -> MeshAPIError:
         """Tell what came in the place of a stream."""
         document = document_of(bytes(self._page))
-        if fields_of(document).get("error"):
+        fields = fields_of(document)
+        if says_error(fields, Payload, fields.keys()):
             return read_error(document, self.meta, self._token)
         if self.meta.status_code in {202, 204} and not self._page:
             return InvalidResponse("The answer is empty", meta=self.meta)

@@ -133,6 +133,8 @@ class AsyncStream(Generic[PayloadT]):
                 raise StopAsyncIteration
             try:
                 opened = await self._ensure_open()
+                if self._closed:
+                    await self.close()
                 return opened.ahead.pop() if opened.ahead else await anext(opened.events)
             except StopAsyncIteration:
                 self._check_left_on_purpose()

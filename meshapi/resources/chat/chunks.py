@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field
 
 from meshapi._core.models import Payload, null_reads_as
 from meshapi.resources.chat.messages import ModelOutput, joined_text
-from meshapi.resources.chat.parts import ContentPart
+from meshapi.resources.chat.parts import AnswerPart
 from meshapi.resources.chat.replies import (
     ChatCompletionChoiceFinishReason,
     ChatCompletionChoiceLogprobs,
@@ -33,7 +33,7 @@ class ToolCallDelta(Payload):
     index: int | None = None
     """Which call of the message this continues."""
 
-    id: str | None = None
+    id: Annotated[str, Field(coerce_numbers_to_str=True)] | None = None
     """The call's id, on the piece that begins it."""
 
     type: str | None = None
@@ -49,7 +49,7 @@ class ChatCompletionDelta(ModelOutput):
     role: str | None = None
     """Who speaks, on the first piece."""
 
-    content: str | list[ContentPart] | None = None
+    content: str | list[AnswerPart] | None = None
     """The next piece of the text."""
 
     name: str | None = None

@@ -95,22 +95,22 @@ class ComparisonResult(Payload):
     model: NullableText = ""
     """Which model."""
 
-    content: str | None = None
+    content: str | list[JSONObject] | None = None
     """Its answer; None where it failed."""
 
     response_body: JSONObject | None = None
     """Its whole answer, as the provider sent it."""
 
-    error: str | None = None
+    error: str | JSONObject | None = None
     """Why it failed."""
 
-    error_code: str | None = None
+    error_code: str | int | None = None
     """The same as one of the wire's codes."""
 
     usage: UsageInfo | None = None
     """Tokens used."""
 
-    latency_ms: int | None = None
+    latency_ms: int | float | None = None
     """How long it took, in milliseconds."""
 
     request_id: str | None = None
@@ -147,7 +147,7 @@ class ComparisonResponse(Answer):
     comparison_fallback_used: bool | None = None
     """Whether another judge had to step in."""
 
-    total_latency_ms: int | None = None
+    total_latency_ms: int | float | None = None
     """How long it took in all, in milliseconds."""
 
     partial: bool | None = None
@@ -176,16 +176,16 @@ class ComparisonEvent(Event):
     error: str | None = None
     """Why this model failed; the stream goes on."""
 
-    error_code: str | None = None
+    error_code: str | int | None = None
     """The same as one of the wire's codes."""
 
     usage: UsageInfo | None = None
     """Tokens used."""
 
-    latency_ms: int | None = None
+    latency_ms: int | float | None = None
     """How long the model took, in milliseconds."""
 
-    total_latency_ms: int | None = None
+    total_latency_ms: int | float | None = None
     """How long it took in all, in milliseconds."""
 
     comparison_id: str | None = None

@@ -65,8 +65,9 @@ class _Record:
     Texts are kept in pieces, so that adding to a long one costs no more than to a short one.
     """
 
-    def __init__(self, *texts: str) -> None:
+    def __init__(self, *texts: str, keeps_nothing: bool = False) -> None:
         self._texts = texts
+        self._keeps_nothing = keeps_nothing
         self._pieces: dict[str, list[str]] = {}
         self._fields: dict[str, Any] = {}
 
@@ -76,6 +77,8 @@ class _Record:
                 self._pieces.setdefault(name, []).append(value)
             elif value is not None and value != "":
                 self._fields[name] = value
+            elif self._keeps_nothing:
+                self._fields.setdefault(name, value)
 
     def result(self) -> dict[str, Any]:
         return self._fields | {name: "".join(pieces) for name, pieces in self._pieces.items()}
@@ -107,7 +110,8 @@ class _Choice:
 
 class _Message:
     def __init__(self) -> None:
-        self._fields = _Record("content", "refusal", "reasoning")
+        self._fields = _Record("refusal", "reasoning")
+        self._content: list[Any] = []
         self._nested = {
             "audio": _Record("data", "transcript"),
             "function_call": _Record("arguments"),
@@ -121,6 +125,8 @@ class _Message:
         for name, value in _said(delta):
             if name == "tool_calls":
                 self._calls.add(value)
+            elif name == "content":
+                self._content.extend([value] if isinstance(value, str) else value)
             elif name == "reasoning_details":
                 self._add_reasoning(value)
             elif name in self._nested:
@@ -136,15 +142,24 @@ class _Message:
         for detail in details:
             index = detail.get("index")
             place = index if isinstance(index, int) else max(self._reasoning, default=-1) + 1
-            record = self._reasoning.setdefault(place, _Record("text", "summary"))
-            record.add(detail.items())
+            if place not in self._reasoning:
+                self._reasoning[place] = _Record("text", "summary", keeps_nothing=True)
+            self._reasoning[place].add(detail.items())
+
+    def _whole_content(self) -> str | list[Any]:
+        if all(isinstance(piece, str) for piece in self._content):
+            return "".join(self._content)
+        return [
+            TextContentPart(text=piece) if isinstance(piece, str) else piece
+            for piece in self._content
+            if piece != ""
+        ]
 
     def result(self) -> dict[str, Any]:
         unknown = {name: "".join(pieces) for name, pieces in self._unknown.items()}
         message = self._fields.result() | unknown | self._lists
-        text = self._fields.result().get("content")
-        if text and "content" in self._lists:
-            message["content"] = [TextContentPart(text=text), *self._lists["content"]]
+        if self._content:
+            message["content"] = self._whole_content()
         grown: dict[str, Any] = {name: each.result() for name, each in self._nested.items()}
         grown["tool_calls"] = self._calls.result()
         grown["reasoning_details"] = [

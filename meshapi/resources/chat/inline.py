@@ -92,8 +92,10 @@ def file_type(path: Path) -> str:
     Raises:
         InvalidRequest: the name's ending tells none.
     """
-    media_type, _ = mimetypes.guess_type(path.name)
-    if media_type is None:
+    media_type, packed = mimetypes.guess_type(path.name)
+    if packed == "gzip":
+        return "application/gzip"
+    if media_type is None or packed is not None:
         raise InvalidRequest(f"{path.name} tells no media type: use from_bytes(data, media_type)")
     return media_type
 
@@ -115,9 +117,9 @@ def data_uri(data: bytes, media_type: str) -> str:
     Raises:
         InvalidRequest: there are none, or the media type is none.
     """
-    if not re.fullmatch(r"[\w.+-]+/[\w.+-]+", media_type, re.ASCII):
+    if not re.fullmatch(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.+-]+)*", media_type, re.ASCII):
         raise InvalidRequest(f"{media_type!r} is no media type, such as application/pdf")
-    return f"data:{media_type};base64,{in_base64(data)}"
+    return f"data:{media_type.replace('; ', ';')};base64,{in_base64(data)}"
 
 
 def _ending(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import GetPydanticSchema
+from pydantic import Field, GetPydanticSchema
 
 from meshapi._core.models import (
     JSONObject,
@@ -16,7 +16,13 @@ from meshapi._core.models import (
     Timestamp,
     null_reads_as,
 )
-from meshapi.resources.chat.parts import ContentPart, ImageContentPart, TextContentPart
+from meshapi.resources.chat.parts import (
+    AnswerPart,
+    ContentPart,
+    ImageContentPart,
+    TextContentPart,
+    UnknownContentPart,
+)
 from meshapi.resources.chat.tools import ToolCall, ToolCallFunction
 
 ChatMessageRole: TypeAlias = Literal["system", "user", "assistant", "tool"] | str
@@ -95,6 +101,12 @@ class OutputAudio(Payload):
     """Until when the id is known, in seconds since 1970, UTC."""
 
 
+OutputImage: TypeAlias = Annotated[
+    ImageContentPart | UnknownContentPart, Field(union_mode="left_to_right")
+]
+"""An image that a model made, kept whole in whatever form it came."""
+
+
 class ModelOutput(Payload):
     """What a model may say besides text: whole in a message, in pieces in a delta."""
 
@@ -110,7 +122,7 @@ class ModelOutput(Payload):
     annotations: list[Annotation] | None = None
     """Citations and other notes on the text (OpenAI, OpenRouter)."""
 
-    images: list[ImageContentPart] | None = None
+    images: list[OutputImage] | None = None
     """Images that it made (OpenRouter)."""
 
     audio: OutputAudio | None = None
@@ -127,7 +139,7 @@ class ChatCompletionMessage(ModelOutput, ChatMessage):
     """`assistant`, also where the server left it out."""
 
     # What came back has been read, so no mapping is left among the parts.
-    content: Text | list[ContentPart] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]  # see above
+    content: Text | list[AnswerPart] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]  # see above
     """What the model said; None beside `tool_calls`, a refusal or audio."""
 
 
@@ -135,4 +147,8 @@ def joined_text(content: ChatMessageContent | None) -> str:
     """Read content as text: a string as it is, parts by their `text`, nothing as ""."""
     if content is None or isinstance(content, str):
         return content or ""
-    return "".join(part.text for part in content if isinstance(part, TextContentPart))
+    texts = (
+        part.text if isinstance(part, TextContentPart) else getattr(part, "said", "")
+        for part in content
+    )
+    return "".join(texts)

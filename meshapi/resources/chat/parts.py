@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Field, Tag
 
 from meshapi._core.checks import fields_of
 from meshapi._core.models import Payload, Tagged, Text
@@ -212,10 +212,19 @@ class FileContentPart(_Part):
 
 
 class UnknownContentPart(_Part):
-    """A part of a kind this version does not know, kept whole."""
+    """A part of a kind this version does not know, or that misses what its kind has, kept whole."""
 
-    type: str
-    """The kind, as the wire names it."""
+    type: str | None = None
+    """The kind, as the wire names it; None where it does not."""
+
+    def model_post_init(self, _context: object, /) -> None:
+        """Add nothing to what came, not even a type."""
+
+    @property
+    def said(self) -> str:
+        """Its `text`, where it has one."""
+        text = (self.model_extra or {}).get("text")
+        return text if isinstance(text, str) else ""
 
 
 _KINDS = frozenset({"text", "image_url", "input_audio", "video_url", "file"})
@@ -236,3 +245,8 @@ ContentPart: TypeAlias = Annotated[
     Discriminator(_kind),
 ]
 """One piece of a message's content, told apart by its `type`."""
+
+AnswerPart: TypeAlias = Annotated[
+    ContentPart | UnknownContentPart, Field(union_mode="left_to_right")
+]
+"""The same in an answer, where a part that misses something is still kept."""

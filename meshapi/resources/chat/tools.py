@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, GetPydanticSchema
 from pydantic_core import to_json
 
-from meshapi._core.models import NullableText, Params, Payload, Tagged, Text
+from meshapi._core.models import NullableText, Params, Payload, Tagged, Text, null_reads_as
 
 
 class ToolFunctionParameters(Payload):
@@ -42,6 +42,9 @@ class Tool(Tagged, Params):
 
     function: ToolFunction
     """The function itself."""
+
+    cache_control: Mapping[str, object] | None = None
+    """Asks the provider to cache the prompt up to this tool, as `{"type": "ephemeral"}`."""
 
 
 class ToolChoiceFunction(Params):
@@ -80,6 +83,11 @@ class ToolCallFunction(Payload):
     arguments: ToolArguments
     """The arguments: a JSON object as text, exactly as the model wrote it."""
 
+    @classmethod
+    def empty(cls) -> Self:
+        """A call of nothing, in the place of one that is missing."""
+        return cls(name="", arguments="")
+
 
 class ToolCall(Tagged, Payload):
     """A call that the model asks for; answer it with a `tool` message of the same id."""
@@ -87,8 +95,12 @@ class ToolCall(Tagged, Payload):
     id: Annotated[NullableText, Field(default="")]
     """Names this call; its answer carries it as `tool_call_id`."""
 
-    type: str = "function"
+    type: Annotated[str, null_reads_as(lambda: "function")] = "function"
     """`function`; sent whether it was given or not."""
 
-    function: ToolCallFunction
-    """What to call."""
+    function: Annotated[
+        ToolCallFunction,
+        null_reads_as(ToolCallFunction.empty),
+        Field(default_factory=ToolCallFunction.empty),
+    ]
+    """What to call; empty where a call of another type has none."""
