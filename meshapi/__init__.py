@@ -11,8 +11,9 @@ from meshapi._core.envelope import (
 )
 from meshapi._core.meta import Headers, Meta
 from meshapi._core.retry import RetryPolicy
-from meshapi._core.settings import AsyncTokenSource, ClientOptions, Timeout, TokenSource
+from meshapi._core.settings import ClientOptions, Timeout
 from meshapi._core.streams import AsyncStream, Stream
+from meshapi._core.token import AsyncTokenSource, TokenSource
 from meshapi._version import __version__
 from meshapi.errors import (
     APIStatusError,

@@ -13,14 +13,8 @@ from typing_extensions import Unpack
 
 from meshapi._core.connections import AsyncPool, NetworkOptions, Pool
 from meshapi._core.retry import RetryPolicy
-from meshapi._core.settings import (
-    AsyncTokenSource,
-    ClientOptions,
-    Settings,
-    Timeout,
-    Token,
-    TokenSource,
-)
+from meshapi._core.settings import ClientOptions, Settings, Timeout
+from meshapi._core.token import AsyncTokenSource, Token, TokenSource
 from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.errors import ConfigurationError
 from meshapi.resources.chat.chat import AsyncChat, Chat

@@ -26,7 +26,7 @@ from meshapi import (
 )
 from meshapi._core.envelope import read_error
 from meshapi._core.meta import Headers
-from meshapi._core.settings import Token
+from meshapi._core.token import Token
 from tests.colours import Sync
 from tests.copies import COPIES
 from tests.wire_server import WireServer, events, response

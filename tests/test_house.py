@@ -39,6 +39,7 @@ LAYERS = [
     "_core.checks",
     "_core.models",
     "_core.retry",
+    "_core.token",
     "_core.settings",
     "_core.envelope",
     "_core.call",
@@ -121,7 +122,7 @@ def test_only_the_shells_wait(path: Path) -> None:
         if isinstance(node, ast.AsyncFunctionDef)
     ]
 
-    if module_of(path) == "meshapi._core.settings":
+    if module_of(path) == "meshapi._core.token":
         assert asynchronous == ["ask_async"]
     elif module_of(path) not in waiting and not module_of(path).startswith(in_resources):
         assert asynchronous == []

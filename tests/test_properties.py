@@ -20,7 +20,7 @@ from meshapi import (
     Meta,
 )
 from meshapi._core.reader import StreamReader
-from meshapi._core.settings import Token
+from meshapi._core.token import Token
 from meshapi.resources.chat.fold import CompletionFold
 
 SAMPLES = Path(__file__).parent / "wire" / "samples"

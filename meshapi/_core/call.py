@@ -16,7 +16,8 @@ from meshapi._core.envelope import read_error
 from meshapi._core.meta import Meta
 from meshapi._core.models import AnswerT, Params, Payload, PayloadT, with_meta
 from meshapi._core.retry import longest_wait
-from meshapi._core.settings import Timeout, Token
+from meshapi._core.settings import Timeout
+from meshapi._core.token import Token
 from meshapi.errors import APIStatusError, InvalidRequest, InvalidResponse, MeshAPIError
 
 

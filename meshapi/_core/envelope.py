@@ -15,7 +15,7 @@ from meshapi._core.checks import fields_of, items_of
 from meshapi._core.meta import Meta
 from meshapi._core.models import NullableText, Payload, null_reads_as
 from meshapi._core.retry import longest_wait, safety_of_status
-from meshapi._core.settings import Token
+from meshapi._core.token import Token
 
 ErrorBodyCode: TypeAlias = (
     Literal[

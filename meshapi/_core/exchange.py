@@ -13,7 +13,8 @@ from meshapi._core.meta import Headers, Meta
 from meshapi._core.models import PayloadT
 from meshapi._core.reader import Fold, StreamReader
 from meshapi._core.retry import Attempts, RetryBudget
-from meshapi._core.settings import Settings, Token
+from meshapi._core.settings import Settings
+from meshapi._core.token import Token
 from meshapi._version import __version__
 from meshapi.errors import DeadlineExceeded, InvalidResponse, RetrySafety
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from httpx_sse import ServerSentEvent
 
     from meshapi._core.meta import Meta
-    from meshapi._core.settings import Token
+    from meshapi._core.token import Token
     from meshapi.resources.chat.replies import ChatCompletionResponse
 
 _MAX_PAGE_BYTES = 1024 * 1024

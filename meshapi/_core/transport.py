@@ -29,7 +29,8 @@ from meshapi._core.exchange import Body, Exchange
 from meshapi._core.models import AnswerT, PayloadT
 from meshapi._core.reader import Fold, StreamReader
 from meshapi._core.retry import RetryBudget
-from meshapi._core.settings import ClientOptions, Settings, Token
+from meshapi._core.settings import ClientOptions, Settings
+from meshapi._core.token import Token
 from meshapi.errors import (
     ConfigurationError,
     ConnectionFailed,

@@ -74,11 +74,14 @@ class _Record:
     def add(self, fields: Iterable[tuple[str, Any]]) -> None:
         for name, value in fields:
             if name in self._texts and isinstance(value, str):
-                self._pieces.setdefault(name, []).append(value)
+                self.join(name, value)
             elif value is not None and value != "":
                 self._fields[name] = value
             elif self._keeps_nothing:
                 self._fields.setdefault(name, value)
+
+    def join(self, name: str, piece: str) -> None:
+        self._pieces.setdefault(name, []).append(piece)
 
     def result(self) -> dict[str, Any]:
         return self._fields | {name: "".join(pieces) for name, pieces in self._pieces.items()}
@@ -117,7 +120,6 @@ class _Message:
             "function_call": _Record("arguments"),
         }
         self._lists: dict[str, list[Any]] = {}
-        self._unknown: dict[str, list[str]] = {}
         self._reasoning: dict[int, _Record] = {}
         self._calls = _ToolCalls()
 
@@ -132,7 +134,7 @@ class _Message:
             elif name in self._nested:
                 self._nested[name].add(_said(value))
             elif isinstance(value, str) and name not in ChatCompletionDelta.model_fields:
-                self._unknown.setdefault(name, []).append(value)
+                self._fields.join(name, value)
             elif isinstance(value, list):
                 self._lists.setdefault(name, []).extend(items_of(cast("object", value)))
             else:
@@ -156,8 +158,7 @@ class _Message:
         ]
 
     def result(self) -> dict[str, Any]:
-        unknown = {name: "".join(pieces) for name, pieces in self._unknown.items()}
-        message = self._fields.result() | unknown | self._lists
+        message = self._fields.result() | self._lists
         if self._content:
             message["content"] = self._whole_content()
         grown: dict[str, Any] = {name: each.result() for name, each in self._nested.items()}
