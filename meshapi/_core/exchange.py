@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic
 
 from meshapi._core.call import Call, Reply
+from meshapi._core.inflate import ACCEPTED
 from meshapi._core.meta import Headers, Meta
 from meshapi._core.models import PayloadT
 from meshapi._core.reader import Fold, StreamReader
@@ -23,6 +24,7 @@ _MAX_ERROR_BYTES = 1024 * 1024
 _LONGEST_WAIT = 10.0**8  # Years: more than sockets take for a number of seconds.
 
 _FIXED_HEADERS = {
+    "accept-encoding": ACCEPTED,
     "content-type": "application/json",
     "user-agent": f"meshapi/{__version__} python/{platform.python_version()}",
     "x-meshapi-sdk": f"python/{__version__}",

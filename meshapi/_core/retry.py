@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypedDict, cast
 
 from meshapi._core.checks import is_seconds, is_whole
+from meshapi._core.fork import renew_in_child
 from meshapi.errors import ConfigurationError, MeshAPIError, RetrySafety
 
 if TYPE_CHECKING:
@@ -149,6 +150,11 @@ class RetryBudget:
     def __init__(self) -> None:
         """Start full."""
         self._tenths = self._full = 100
+        self.renew()
+        renew_in_child(self)
+
+    def renew(self) -> None:
+        """Begin with a free lock: a thread of the parent process may have held it."""
         self._lock = threading.Lock()
 
     def spend(self) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Generic, TypeAlias, TypeVar
@@ -26,6 +27,7 @@ import httpx
 from meshapi._core.call import Call, Reply, read_answer, read_failure
 from meshapi._core.connections import AsyncPool, Pool, at_most, cut_off
 from meshapi._core.exchange import Body, Exchange
+from meshapi._core.inflate import InflateError, Inflater
 from meshapi._core.models import AnswerT, PayloadT
 from meshapi._core.reader import Fold, StreamReader
 from meshapi._core.retry import RetryBudget
@@ -122,7 +124,7 @@ class Transport:
         if not response.is_success:
             raise read_failure(self._whole(exchange, response))
         reader = exchange.reader(fold)
-        events = _events(exchange, reader, response)
+        events = _events(self.pool, exchange, reader, response)
         ahead = list(islice(events, 1))
         reader.meta = exchange.meta
         self.budget.refund()
@@ -143,7 +145,7 @@ class Transport:
 
     def _whole(self, exchange: Exchange[PayloadT], response: httpx.Response) -> Reply:
         body = Body(exchange)
-        pieces = response.iter_bytes()
+        pieces = _pieces(response)
         try:
             while (piece := _next(exchange, pieces)) is not None and body.take(piece):
                 pass
@@ -224,7 +226,7 @@ class AsyncTransport:
         if not response.is_success:
             raise read_failure(await self._whole(exchange, response))
         reader = exchange.reader(fold)
-        events = _async_events(exchange, reader, response)
+        events = _async_events(self.pool, exchange, reader, response)
         first = await anext(events, None)
         reader.meta = exchange.meta
         self.budget.refund()
@@ -254,7 +256,7 @@ class AsyncTransport:
 
     async def _whole(self, exchange: Exchange[PayloadT], response: httpx.Response) -> Reply:
         body = Body(exchange)
-        pieces = response.aiter_bytes()
+        pieces = _async_pieces(response)
         try:
             while (piece := await _anext(exchange, pieces)) is not None and body.take(piece):
                 pass
@@ -267,13 +269,17 @@ class AsyncTransport:
 
 
 # The events of a stream come from generators, and not from methods of the stream: they hold nothing
-# of the stream, so that one that is dropped half-way is closed at once, in `finally`.
+# of the stream, so that one that is dropped half-way is closed at once, in `finally`. They do hold
+# the pool, so that a stream outlives its client.
 
 
 def _events(
-    exchange: Exchange[PayloadT], reader: StreamReader[PayloadT], response: httpx.Response
+    pool: Pool,
+    exchange: Exchange[PayloadT],
+    reader: StreamReader[PayloadT],
+    response: httpx.Response,
 ) -> Generator[PayloadT]:
-    pieces = response.iter_bytes()
+    pieces = _pieces(response)
     try:
         while not reader.done and (piece := _next(exchange, pieces)) is not None:
             for event in reader.read(piece):
@@ -281,6 +287,8 @@ def _events(
                 exchange.heard()
         for event in reader.end():
             yield event
+        if reader.done and pool.is_own:
+            _drain(pieces)
     except (ConnectionFailed, InvalidResponse) as failure:
         if error := reader.cut(failure):
             raise error from None
@@ -289,9 +297,12 @@ def _events(
 
 
 async def _async_events(
-    exchange: Exchange[PayloadT], reader: StreamReader[PayloadT], response: httpx.Response
+    pool: AsyncPool,
+    exchange: Exchange[PayloadT],
+    reader: StreamReader[PayloadT],
+    response: httpx.Response,
 ) -> AsyncGenerator[PayloadT]:
-    pieces = response.aiter_bytes()
+    pieces = _async_pieces(response)
     try:
         while not reader.done and (piece := await _anext(exchange, pieces)) is not None:
             for event in reader.read(piece):
@@ -299,11 +310,62 @@ async def _async_events(
                 exchange.heard()
         for event in reader.end():
             yield event
+        if reader.done and pool.is_own:
+            await _async_drain(pieces)
     except (ConnectionFailed, InvalidResponse) as failure:
         if error := reader.cut(failure):
             raise error from None
     finally:
         await response.aclose()
+
+
+def _pieces(response: httpx.Response) -> Iterator[bytes]:
+    if response.is_stream_consumed:  # By a hook of a lent client, or a mock: it is inflated, too.
+        yield response.content
+        return
+    assert isinstance(response.stream, httpx.SyncByteStream)
+    encoding = response.headers.get("content-encoding", "identity")
+    if encoding == "identity":
+        yield from response.stream
+        return
+    inflater = Inflater(encoding)
+    for data in response.stream:
+        yield from inflater.push(data)
+
+
+async def _async_pieces(response: httpx.Response) -> AsyncIterator[bytes]:
+    if response.is_stream_consumed:  # By a hook of a lent client, or a mock: it is inflated, too.
+        yield response.content
+        return
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    encoding = response.headers.get("content-encoding", "identity")
+    if encoding == "identity":
+        async for data in response.stream:
+            yield data
+        return
+    inflater = Inflater(encoding)
+    async for data in response.stream:
+        for piece in inflater.push(data):
+            yield piece
+
+
+_DRAIN_SECONDS = 0.1
+_DRAIN_PIECES = 16
+
+
+def _drain(pieces: Iterator[bytes]) -> None:
+    """Read what follows the end of a stream, for a moment: then its connection can be kept."""
+    with suppress(*_FOREIGN), at_most(_DRAIN_SECONDS):
+        for _ in islice(pieces, _DRAIN_PIECES):
+            pass
+
+
+async def _async_drain(pieces: AsyncIterator[bytes]) -> None:
+    """Read what follows the end of a stream, for a moment: then its connection can be kept."""
+    with suppress(*_FOREIGN):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            for _ in range(_DRAIN_PIECES):
+                await anext(pieces, None)
 
 
 def _next(exchange: Exchange[PayloadT], pieces: Iterator[bytes]) -> bytes | None:
@@ -371,6 +433,7 @@ _FAILURES: tuple[tuple[type[Exception], type[MeshAPIError], RetrySafety, str], .
     (httpx.InvalidURL, ConfigurationError, "final", "The URL cannot be called"),
     (UnicodeError, ConfigurationError, "final", "The URL cannot be called"),
     (httpx.LocalProtocolError, InvalidRequest, "final", "The request cannot be sent"),
+    (InflateError, InvalidResponse, "final", "The answer cannot be inflated"),
     (httpx.DecodingError, InvalidResponse, "final", "The answer cannot be inflated"),
     (Exception, ConnectionFailed, "ambiguous", "The connection broke"),
 )
@@ -378,7 +441,14 @@ _FAILURES: tuple[tuple[type[Exception], type[MeshAPIError], RetrySafety, str], .
 
 # What comes from below. It holds the request and so the token: our own error is raised after the
 # `except` block, so that it does not even have it as its context.
-_FOREIGN = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, UnicodeError, OSError)
+_FOREIGN = (
+    httpx.HTTPError,
+    httpx.StreamError,
+    httpx.InvalidURL,
+    InflateError,
+    UnicodeError,
+    OSError,
+)
 
 
 def _failure(error: Exception, exchange: Exchange[PayloadT]) -> MeshAPIError:
