@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import enum
 import json
-import socketserver
+import re
+import socket
 import ssl
+import struct
 import threading
-from collections.abc import Mapping, Sequence
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.parser import BytesParser
 from types import TracebackType
-from typing import Self, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 
-Step: TypeAlias = bytes | float
-"""Bytes to write, or seconds to wait (cut short when the server stops)."""
+
+class End(enum.Enum):
+    """How a connection is ended in the middle of a script; without one, by a FIN after it."""
+
+    FIN = "nothing more is sent, the rest is still read"
+    RESET = "the system refuses whatever is still to come"
+
+
+@dataclass(frozen=True)
+class Forever:
+    """Bytes to write again and again, until the client has had enough."""
+
+    what: bytes
+
+
+Step: TypeAlias = bytes | float | End | Forever
+"""Bytes to write, seconds to wait (cut short when the server stops), or an end."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +43,14 @@ class Received:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    raw: bytes
 
     def json(self) -> dict[str, object]:
         return cast("dict[str, object]", json.loads(self.body))
+
+
+Script: TypeAlias = bytes | Sequence[Step] | Callable[[Received], Sequence[Step]]
+"""What one request is answered with; it may depend on the request."""
 
 
 def response(
@@ -55,75 +80,119 @@ def events(body: bytes | str, *, headers: Mapping[str, str] | None = None) -> by
     return f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + body
 
 
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+    b"transfer-encoding: chunked\r\nconnection: keep-alive\r\n\r\n"
+)
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def http_chunk(body: bytes | str) -> bytes:
+    """A piece of a chunked body."""
+    body = body.encode() if isinstance(body, str) else body
+    return b"%x\r\n%s\r\n" % (len(body), body)
+
+
+def echo(request: Received) -> list[Step]:
+    """Answer with the question, whole or word by word, and leave the connection open."""
+    asked = cast("dict[str, Any]", request.json())
+    text: str = asked["messages"][-1]["content"]
+    if not asked.get("stream"):
+        answer = {"choices": [{"message": {"content": text}}]}
+        return [response(json.dumps(answer), headers={"connection": "keep-alive"})]
+    chunks = [{"choices": [{"delta": {"content": word}}]} for word in re.findall(r"\S+\s*", text)]
+    pieces = [*(json.dumps(each) for each in chunks), "[DONE]"]
+    return [CHUNKED, *(http_chunk(f"data: {each}\n\n") for each in pieces), LAST_CHUNK]
+
+
 class WireServer:
     """Plays one script per request, the last one for all that follow.
 
-    A script with `connection: keep-alive` leaves the connection open for the next request.
+    A script with `connection: keep-alive` leaves the connection open for the next request. The
+    greeting is played to every new connection, before anything is read from it.
     """
 
-    def __init__(self, *scripts: bytes | Sequence[Step], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *scripts: Script,
+        greeting: Sequence[Step] = (),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.requests: list[Received] = []
         self.connections = 0
         self._tls = tls
-        self._scripts = [[each] if isinstance(each, bytes) else list(each) for each in scripts]
-        self._stopped = threading.Event()
-        server = self
-
-        class Quiet(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A client that breaks off is what many tests are about."""
-
-        class Handler(socketserver.StreamRequestHandler):
-            def setup(self) -> None:
-                if server._tls:
-                    self.request = server._tls.wrap_socket(self.request, server_side=True)
-                super().setup()
-
-            def finish(self) -> None:
-                super().finish()
-                if server._tls:
-                    self.request.close()
-
-            def handle(self) -> None:
-                server.connections += 1
-                while server._play(self):
-                    pass
-
-        self._server = Quiet(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._greeting = greeting
+        self._scripts = scripts
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
 
     @property
     def url(self) -> str:
-        scheme = "https" if self._tls else "http"
-        return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
-    def _play(self, connection: socketserver.StreamRequestHandler) -> bool:
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        # A client that breaks off is what many tests are about.
+        self._loop.set_exception_handler(lambda _, __: None)
+        self._stop = asyncio.Event()
+        server = await asyncio.start_server(
+            self._serve, "127.0.0.1", 0, ssl=self._tls, limit=2**26, backlog=2000
+        )
+        self.port: int = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+
+    async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self.connections += 1
+        try:
+            await self._play(self._greeting, writer)
+            while await self._answer(reader, writer):
+                pass
+        except (OSError, EOFError, ssl.SSLError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: StreamReader, writer: StreamWriter) -> bool:
         """Answer one request; whether another may follow on this connection."""
-        request_line = connection.rfile.readline()
-        if not request_line:
-            return False
-        head = b"".join(iter(connection.rfile.readline, b"\r\n"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        request_line, _, fields = head.partition(b"\r\n")
         headers = {
-            name.lower(): str(value) for name, value in BytesParser().parsebytes(head).items()
+            name.lower(): str(value) for name, value in BytesParser().parsebytes(fields).items()
         }
-        body = connection.rfile.read(int(headers.get("content-length", "0")))
-        self.requests.append(Received(request_line.split()[1].decode(), headers, body))
-        turn = min(len(self.requests), len(self._scripts)) - 1
-        steps = self._scripts[turn]
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        path = request_line.split()[1].decode()
+        self.requests.append(Received(path, headers, body, head + body))
+        script = self._scripts[min(len(self.requests), len(self._scripts)) - 1]
+        steps = script(self.requests[-1]) if callable(script) else script
+        steps = [steps] if isinstance(steps, bytes) else steps
+        await self._play(steps, writer)
+        return b"connection: keep-alive" in b"".join(s for s in steps if isinstance(s, bytes))
+
+    async def _play(self, steps: Iterable[Step], writer: StreamWriter) -> None:
         for step in steps:
             if isinstance(step, bytes):
-                try:
-                    connection.wfile.write(step)
-                except OSError:
-                    return False
+                writer.write(step)
+                await writer.drain()
+            elif isinstance(step, Forever):
+                while True:
+                    writer.write(step.what)
+                    await writer.drain()
+            elif step is End.FIN:
+                writer.write_eof()
+            elif step is End.RESET:
+                connection: socket.socket = writer.get_extra_info("socket")
+                linger_for_nothing = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_nothing)
+                writer.transport.abort()
+                raise ConnectionAbortedError
             else:
-                self._stopped.wait(step)
-        return b"connection: keep-alive" in b"".join(s for s in steps if isinstance(s, bytes))
+                await asyncio.sleep(step)
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self._ready.wait()
         return self
 
     def __exit__(
@@ -132,7 +201,5 @@ class WireServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stopped.set()
-        self._server.shutdown()
+        self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
-        self._server.server_close()

@@ -15,6 +15,7 @@ from meshapi._core.models import Payload, PayloadT, with_event
 from meshapi._core.retry import FINAL_CODES, longest_wait
 from meshapi.errors import (
     APIStatusError,
+    ConnectionFailed,
     DeadlineExceeded,
     InvalidResponse,
     MeshAPIError,
@@ -70,6 +71,7 @@ class StreamReader(Generic[PayloadT]):
         self.meta = meta
         self.events = 0
         self.done = False
+        self._ended = False
         self._model = model
         self._fold = fold
         self._decoder = EventDecoder(max_event_bytes)
@@ -102,6 +104,7 @@ class StreamReader(Generic[PayloadT]):
         """
         if self.done:
             return
+        self._ended = True
         was_complete = self._fold.complete
         try:
             last = self._decoder.end()
@@ -116,7 +119,9 @@ class StreamReader(Generic[PayloadT]):
             raise self.interrupted("it ended too early") if self.events else self._no_stream()
 
     def cut(self, failure: MeshAPIError) -> MeshAPIError | None:
-        """Tell what a failed connection means here: nothing, once the answer is complete."""
+        """Tell what a failure means here: once the answer is whole, a lost connection is none."""
+        if self._ended or not isinstance(failure, (ConnectionFailed, InvalidResponse)):
+            return failure
         if self._fold.complete:
             return None
         if isinstance(failure, DeadlineExceeded):

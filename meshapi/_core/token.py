@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
+from weakref import WeakSet
 
 from meshapi._core.checks import fields_of, is_token, items_of
 from meshapi.errors import ConfigurationError
@@ -22,12 +24,13 @@ class Token:
     No repr, log, pickle or traceback shows it: functions that raise hold only this object.
     """
 
-    __slots__ = ("_name", "_value")
+    __slots__ = ("__weakref__", "_name", "_value")
 
     def __init__(self, value: object, name: str = "token") -> None:
         """Take the token as it came; `check` or `ask` says whether it can be sent."""
         self._value = value
         self._name = name
+        _in_use.add(self)
 
     def check(self) -> Token:
         """Look at a fixed token now; a function is asked later, before every attempt.
@@ -100,6 +103,26 @@ class Token:
 
     def __reduce__(self) -> str:
         raise TypeError("A token is not pickled: make the client where it is used")
+
+
+_in_use: WeakSet[Token] = WeakSet()
+
+
+class _Mask(logging.Filter):
+    """Hides every token in use in what a library below us logs, such as a header that echoes it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        for token in list(_in_use):
+            text = token.hide_in_text(text)
+        record.msg, record.args = text, ()
+        return True
+
+
+def mask_logs(*names: str) -> None:
+    """Mask tokens in these loggers, at whatever level they write."""
+    for name in names:
+        logging.getLogger(name).addFilter(_Mask())
 
 
 _SECRET_LENGTH = 8

@@ -280,6 +280,8 @@ def _events(
     response: httpx.Response,
 ) -> Generator[PayloadT]:
     pieces = _pieces(response)
+    failure: MeshAPIError | None = None
+    event: PayloadT | None = None
     try:
         while not reader.done and (piece := _next(exchange, pieces)) is not None:
             for event in reader.read(piece):
@@ -289,11 +291,13 @@ def _events(
             yield event
         if reader.done and pool.is_own:
             _drain(pieces)
-    except (ConnectionFailed, InvalidResponse) as failure:
-        if error := reader.cut(failure):
-            raise error from None
+    except MeshAPIError as error:
+        failure = reader.cut(error)
     finally:
         response.close()
+    if failure:
+        piece = event = None  # What a server said is no part of a traceback.
+        raise failure.with_traceback(None)
 
 
 async def _async_events(
@@ -303,6 +307,8 @@ async def _async_events(
     response: httpx.Response,
 ) -> AsyncGenerator[PayloadT]:
     pieces = _async_pieces(response)
+    failure: MeshAPIError | None = None
+    event: PayloadT | None = None
     try:
         while not reader.done and (piece := await _anext(exchange, pieces)) is not None:
             for event in reader.read(piece):
@@ -312,11 +318,13 @@ async def _async_events(
             yield event
         if reader.done and pool.is_own:
             await _async_drain(pieces)
-    except (ConnectionFailed, InvalidResponse) as failure:
-        if error := reader.cut(failure):
-            raise error from None
+    except MeshAPIError as error:
+        failure = reader.cut(error)
     finally:
         await response.aclose()
+    if failure:
+        piece = event = None  # What a server said is no part of a traceback.
+        raise failure.with_traceback(None)
 
 
 def _pieces(response: httpx.Response) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ whether its server has said anything yet, and works in the process that made it 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import select
 import socket
@@ -15,17 +16,24 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpcore
 import httpx
 
+from meshapi._core.token import mask_logs
+
+# At DEBUG, httpcore writes down the headers of every answer.
+mask_logs("httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
+
 _SLICE = 64 * 1024
 _MOST_UNREAD = 256 * 1024
-_HEAD_START = 0.25
-"""Seconds that one address of a host has before asyncio also tries the next."""
+_SECONDS_PER_ADDRESS = 1.0
+"""The time that an address of a host has before the next one is tried."""
+
+_Found: TypeAlias = tuple[int, int, int, str, tuple[str | int | bytes, ...]]
 
 _CROSSED_SECONDS = 1.0
 """The longest that a request and the end of its connection are on their way past each other."""
@@ -83,7 +91,8 @@ class _Line:
 
     def begin(self) -> bool:
         """Begin a request; whether there was one before on this connection."""
-        was_used, self._used, self._heard = self._used, True, False
+        was_used, self._used = self._used, True
+        self._heard, self._wrote_at = False, 0.0
         return was_used
 
     def had_ended(self) -> bool:
@@ -92,6 +101,11 @@ class _Line:
         It said nothing to the request, and the end showed as soon as the two can have crossed.
         """
         return not self._heard and time.monotonic() - self._wrote_at < _CROSSED_SECONDS
+
+    @property
+    def has_written(self) -> bool:
+        """Whether any of the request has left."""
+        return self._wrote_at > 0
 
     def wrote(self) -> None:
         """Note that bytes have left."""
@@ -120,13 +134,14 @@ class Line(_Line, httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Try each address of the host; the limit is for all of them, in equal shares."""
+        """Try one address of the host after the other; the limit is for all of them."""
         limit = _bound.left(timeout, httpcore.ConnectTimeout)
-        until = float("inf") if limit is None else time.monotonic() + limit
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        addresses = _addresses(host, port)
-        for tried, address in enumerate(addresses):
-            share = max(0.001, until - time.monotonic()) / (len(addresses) - tried)
+        for address, share in _shares(found, limit):
             try:
                 stream = super().connect_tcp(address, port, share, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -147,12 +162,13 @@ class Line(_Line, httpcore.SyncBackend):
             self._wire.close()
 
 
-def _addresses(host: str, port: int) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise httpcore.ConnectError(str(error)) from error
-    return [str(each[4][0]) for each in found]
+def _shares(found: Sequence[_Found], limit: float | None) -> Iterator[tuple[str, float | None]]:
+    """Each address of a host, and its seconds: one, and for the last all that is left."""
+    until = time.monotonic() + (math.inf if limit is None else limit)
+    for place, (*_, address) in enumerate(found, start=1):
+        left = max(0.001, until - time.monotonic())
+        share = left if place == len(found) else min(left, _SECONDS_PER_ADDRESS)
+        yield str(address[0]), None if share == math.inf else share
 
 
 class Wire(httpcore.NetworkStream):
@@ -212,25 +228,31 @@ class AsyncLine(_Line, httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Try the addresses of the host; the limit is for all of them."""
+        """Try one address of the host after the other; the limit is for all of them."""
         loop = asyncio.get_running_loop()
+        local = (local_address, 0) if local_address else None
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
         try:
             async with asyncio.timeout(timeout):
-                _, wire = await loop.create_connection(
-                    lambda: AsyncWire(self),
-                    host,
-                    port,
-                    local_addr=(local_address, 0) if local_address else None,
-                    happy_eyeballs_delay=_HEAD_START,
-                )
-        except TimeoutError:
-            raise httpcore.ConnectTimeout("No connection in time") from None
+                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        for option in socket_options or ():
-            wire.get_extra_info("socket").setsockopt(*option)
-        self._wire = wire
-        return wire
+            raise httpcore.ConnectError(str(error) or "No address in time") from error
+        for address, share in _shares(found, timeout):
+            try:
+                async with asyncio.timeout(share):
+                    _, wire = await loop.create_connection(
+                        lambda: AsyncWire(self), address, port, local_addr=local
+                    )
+            except TimeoutError:
+                failure = httpcore.ConnectTimeout("No connection in time")
+            except OSError as error:
+                failure = httpcore.ConnectError(str(error))
+            else:
+                for option in socket_options or ():
+                    wire.get_extra_info("socket").setsockopt(*option)
+                self._wire = wire
+                return wire
+        raise failure
 
     async def sleep(self, seconds: float) -> None:
         """Wait, as httpcore does between the tries that we do not ask it for."""
@@ -325,7 +347,8 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
         """Send the bytes."""
         self._line.check_process()
         if self._ended:
-            raise httpcore.WriteError("The connection is closed")
+            kind = httpcore.WriteError if self._line.has_written else httpcore.ConnectError
+            raise kind("the server has closed this connection")
         self._transport.write(buffer)
         self._line.wrote()
         if not self._writable.is_set():

@@ -1,0 +1,404 @@
+"""Connections: which are kept, which are not used again, who waits, and who closes them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import httpcore
+import pytest
+
+from meshapi import (
+    AsyncMeshAPI,
+    ChatCompletionParams,
+    ConnectionFailed,
+    MeshAPI,
+    MeshAPIError,
+    StreamInterrupted,
+)
+from meshapi._core.connections import network
+from meshapi._core.connections.limit import AsyncLimit, Limit
+from meshapi._core.connections.shelf import Shelf
+from tests.colours import Sync
+from tests.pools import idle, in_use
+from tests.test_retries import impatient
+from tests.wire_server import CHUNKED, LAST_CHUNK, End, WireServer, events, http_chunk, response
+
+QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
+KEPT = response('{"choices": []}', headers={"connection": "keep-alive"})
+HEL = 'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n'
+DONE = "data: [DONE]\n\n"
+STREAM = [CHUNKED + http_chunk(HEL) + http_chunk(DONE), LAST_CHUNK]
+SLOW_STREAM = [CHUNKED + http_chunk(HEL), 0.05, http_chunk(HEL + DONE), LAST_CHUNK]
+
+
+def test_connections_are_kept_after_every_kind_of_answer(colour: Sync) -> None:
+    refusal = response("{}", status=400, headers={"connection": "keep-alive"})
+    with WireServer(KEPT, STREAM, refusal, STREAM, KEPT) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        colour.settle(client.chat.completions.create(QUESTION))
+        colour.collect(client.chat.completions.stream(QUESTION))
+        with pytest.raises(MeshAPIError):
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.chat.completions.stream(QUESTION).final())
+        colour.settle(client.chat.completions.create(QUESTION))
+        kept = idle(client)
+        colour.settle(client.close())
+
+    assert server.connections == 1
+    assert kept == 1
+
+
+def test_a_stream_that_stays_open_after_its_end_is_not_waited_for(colour: Sync) -> None:
+    with WireServer([CHUNKED + http_chunk(HEL + DONE), 30.0]) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        begun = time.monotonic()
+        texts = [each.text for each in colour.collect(client.chat.completions.stream(QUESTION))]
+        took = time.monotonic() - begun
+        left = in_use(client), idle(client)
+        colour.settle(client.close())
+
+    assert texts == ["Hel"]
+    assert took < 2
+    assert left == (0, 0)
+
+
+def test_a_stream_that_goes_on_after_its_end_is_not_read_for_ever(colour: Sync) -> None:
+    more = [http_chunk(": ping\n" * 10_000)] * 1000
+    with WireServer([CHUNKED + http_chunk(HEL + DONE), *more]) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        texts = [each.text for each in colour.collect(client.chat.completions.stream(QUESTION))]
+        left = in_use(client), idle(client)
+        colour.settle(client.close())
+
+    assert texts == ["Hel"]
+    assert left == (0, 0)
+
+
+def test_a_connection_that_the_server_closed_in_between_is_not_used(colour: Sync) -> None:
+    with WireServer([KEPT, End.FIN], KEPT) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", max_retries=0)
+        colour.settle(client.chat.completions.create(QUESTION))
+        time.sleep(0.05)  # For the end to arrive.
+        colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert server.connections == 2
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("end", [[], [End.RESET]], ids=["FIN", "RST"])
+def test_a_kept_connection_that_ends_before_a_byte_came_is_tried_again(
+    end: list[Any], colour: Sync
+) -> None:
+    with WireServer(KEPT, end, KEPT) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        waits = impatient(client)
+        colour.settle(client.chat.completions.create(QUESTION))
+        answer = colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert answer.meta.attempts == 2
+    assert len(waits) == 1
+    assert len({each.headers["idempotency-key"] for each in server.requests[1:]}) == 1
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        pytest.param([b"H", End.RESET], id="after a byte"),
+        pytest.param([1.1, End.RESET], id="long after the request"),
+    ],
+)
+def test_a_kept_connection_that_ends_in_another_way_may_have_been_billed(
+    then: list[Any], colour: Sync
+) -> None:
+    with WireServer(KEPT, then) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        colour.settle(client.chat.completions.create(QUESTION))
+        with pytest.raises(ConnectionFailed) as caught:
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert caught.value.retry_safety == "ambiguous"
+    assert len(server.requests) == 2
+
+
+def test_closing_a_client_ends_its_streams(colour: Sync) -> None:
+    with WireServer([events(HEL), 30.0]) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        stream = client.chat.completions.stream(QUESTION)
+        colour.take(stream, 1)
+        colour.settle(client.close())
+        with pytest.raises(StreamInterrupted):
+            colour.collect(stream)
+        colour.settle(stream.close())
+
+
+def test_a_stream_outlives_the_client_it_came_from() -> None:
+    with WireServer(
+        [CHUNKED + http_chunk(HEL), 0.05, http_chunk(HEL + DONE), LAST_CHUNK]
+    ) as server:
+        stream = MeshAPI(base_url=server.url, token="rsk_test").chat.completions.stream(QUESTION)
+
+        assert [each.text for each in stream] == ["Hel", "Hel"]
+
+
+def test_an_async_stream_outlives_the_client_it_came_from() -> None:
+    async def main() -> list[str]:
+        client = AsyncMeshAPI(base_url=server.url, token="rsk_test")
+        stream = client.chat.completions.stream(QUESTION)
+        del client
+        return [each.text async for each in stream]
+
+    with WireServer(
+        [CHUNKED + http_chunk(HEL), 0.05, http_chunk(HEL + DONE), LAST_CHUNK]
+    ) as server:
+        assert asyncio.run(main()) == ["Hel", "Hel"]
+
+
+class Kept:
+    """A connection that notes what became of it."""
+
+    def __init__(self) -> None:
+        self.idle_until = 0.0
+        self.idle = self.healthy = True
+        self.closed = self.was_cut = False
+
+    def is_idle(self) -> bool:
+        return self.idle
+
+    def is_healthy(self) -> bool:
+        return self.healthy
+
+    def cut(self) -> None:
+        self.was_cut = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+HERE = httpcore.Origin(b"https", b"here.test", 443)
+THERE = httpcore.Origin(b"https", b"there.test", 443)
+
+
+def shelf_of(most: int = 10) -> Shelf[Kept]:
+    return Shelf(most, lambda _: Kept())
+
+
+def test_the_connection_that_was_used_last_is_taken_first() -> None:
+    shelf = shelf_of()
+    first, second = shelf.take(HERE), shelf.take(HERE)
+    shelf.put_back(HERE, first)
+    shelf.put_back(HERE, second)
+
+    assert [shelf.take(HERE), shelf.take(HERE)] == [second, first]
+    assert shelf.take(THERE) not in {first, second}
+
+
+def test_a_connection_that_is_not_idle_or_not_healthy_is_closed() -> None:
+    shelf = shelf_of()
+    busy, ill = shelf.take(HERE), shelf.take(HERE)
+    busy.idle = ill.healthy = False
+    shelf.put_back(HERE, busy)
+    shelf.put_back(HERE, ill)
+    taken = shelf.take(HERE)
+
+    assert busy.closed
+    assert ill.closed
+    assert taken not in {busy, ill}
+
+
+def test_connections_that_nobody_used_for_half_a_minute_are_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    shelf = shelf_of()
+    old, used = shelf.take(HERE), shelf.take(HERE)
+    shelf.put_back(HERE, old)
+    now = 29.0
+    shelf.put_back(HERE, used)
+    now = 31.0
+    taken = shelf.take(HERE)
+    shelf.put_back(HERE, taken)
+
+    assert taken is used
+    assert old.closed
+    assert not used.closed
+
+
+def test_idle_connections_make_room_for_those_to_another_host() -> None:
+    shelf = shelf_of(most=2)
+    here = [shelf.take(HERE), shelf.take(HERE)]
+    for each in here:
+        shelf.put_back(HERE, each)
+    shelf.take(THERE)
+
+    assert [each.closed for each in here] == [True, False]
+
+
+def test_a_closed_shelf_cuts_what_is_in_use_and_keeps_nothing() -> None:
+    shelf = shelf_of()
+    kept, used = shelf.take(HERE), shelf.take(HERE)
+    shelf.put_back(HERE, kept)
+    shelf.close()
+    shelf.put_back(HERE, used)
+
+    assert kept.closed
+    assert used.was_cut
+    assert used.closed
+
+
+def test_who_comes_first_is_served_first_among_tasks() -> None:
+    async def main() -> list[int]:
+        limit, served = AsyncLimit(1), list[int]()
+        await limit.enter(None)
+
+        async def come(number: int) -> None:
+            await limit.enter(None)
+            served.append(number)
+            await asyncio.sleep(0)
+            limit.leave()
+
+        tasks = [asyncio.create_task(come(number)) for number in range(100)]
+        await asyncio.sleep(0)
+        for impatient_one in tasks[::3]:
+            impatient_one.cancel()
+        limit.leave()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait_for(limit.enter(None), 1)  # Its one place is free again.
+        return served
+
+    assert asyncio.run(main()) == [number for number in range(100) if number % 3]
+
+
+def test_a_place_that_comes_as_its_task_is_cancelled_is_passed_on() -> None:
+    async def main() -> None:
+        limit = AsyncLimit(1)
+        await limit.enter(None)
+        first, second = (asyncio.create_task(limit.enter(None)) for _ in range(2))
+        await asyncio.sleep(0)
+        limit.leave()  # It is the first one's now, which does not know it yet.
+        first.cancel()
+        await asyncio.wait_for(second, 1)
+
+    asyncio.run(main())
+
+
+def test_who_comes_first_is_served_first_among_threads() -> None:
+    limit, served = Limit(1), list[int]()
+    limit.enter(None)
+
+    def come(number: int) -> None:
+        limit.enter(None)
+        served.append(number)
+        limit.leave()
+
+    threads = [threading.Thread(target=come, args=(number,)) for number in range(20)]
+    for position, thread in enumerate(threads):
+        thread.start()
+        while len(limit._turns._waiting) <= position:
+            time.sleep(0.001)
+    limit.leave()
+    for thread in threads:
+        thread.join()
+
+    assert served == list(range(20))
+
+
+def test_a_wait_for_a_place_ends_at_its_limit_and_leaves_no_trace() -> None:
+    limit = Limit(1)
+    limit.enter(None)
+    with pytest.raises(httpcore.PoolTimeout):
+        limit.enter(0.01)
+    limit.leave()
+
+    limit.enter(0)
+
+
+def test_calls_that_wait_for_a_connection_are_all_served(colour: Sync) -> None:
+    async def among_tasks(client: AsyncMeshAPI) -> None:
+        calls = [client.chat.completions.create(QUESTION) for _ in range(40)]
+        await asyncio.gather(*calls)
+
+    with WireServer(KEPT) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", max_connections=3)
+        if isinstance(client, AsyncMeshAPI):
+            asyncio.run(among_tasks(client))
+        else:
+            threads = [
+                threading.Thread(target=client.chat.completions.create, args=(QUESTION,))
+                for _ in range(40)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        left = in_use(client)
+        colour.settle(client.close())
+
+    assert len(server.requests) == 40
+    assert server.connections <= 3
+    assert left == 0
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next() -> None:
+    found: Any = [(0, 0, 0, "", (host, 443)) for host in ("10.0.0.1", "10.0.0.2", "10.0.0.3")]
+    shares = [(host, round(seconds or 0)) for host, seconds in network._shares(found, 10)]
+
+    assert shares == [("10.0.0.1", 1), ("10.0.0.2", 1), ("10.0.0.3", 10)]
+    assert list(network._shares(found[:1], None)) == [("10.0.0.1", None)]
+
+
+def test_a_host_is_reached_by_whichever_address_answers(
+    colour: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up: Any = socket.getaddrinfo
+
+    def two_for_the_host(host: Any, port: Any, *rest: Any, **options: Any) -> Any:
+        if host != "mesh.test":
+            return look_up(host, port, *rest, **options)
+        addresses = ["127.0.0.2", "127.0.0.1"]  # Nobody listens on the first one.
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two_for_the_host)
+    with WireServer(KEPT) as server:
+        client = colour.client(base_url=f"http://mesh.test:{server.port}", token="rsk_test")
+        colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert len(server.requests) == 1
+
+
+CERTIFICATES = """
+import json, ssl, sys
+import meshapi
+loads = []
+load = ssl.SSLContext.load_verify_locations
+ssl.SSLContext.load_verify_locations = lambda *a, **k: (loads.append(1), load(*a, **k))[1]
+question = meshapi.ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
+counts = []
+for scheme in ("http", "https", "https"):
+    client = meshapi.MeshAPI(base_url=f"{scheme}://127.0.0.1:1", token="rsk_test", max_retries=0)
+    counts.append(len(loads))
+    try:
+        client.chat.completions.create(question)
+    except meshapi.ConnectionFailed:
+        counts.append(len(loads))
+print(json.dumps(counts))
+"""
+
+
+def test_certificates_are_loaded_once_and_not_before_they_are_needed() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", CERTIFICATES], capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(run.stdout) == [0, 0, 0, 1, 1, 1]
