@@ -82,7 +82,8 @@ class MeshAPI:
         )
         settings = Settings.load(options)
         network = _network(proxy, ssl_context, max_connections)
-        pool = Pool(_checked(http_client, httpx.Client, network), network)
+        lent = _checked(http_client, httpx.Client, network)
+        pool = Pool(lent, network, settings.base_url)
         self._mount(Transport(pool, settings))
 
     def _mount(self, transport: Transport) -> None:
@@ -184,7 +185,8 @@ class AsyncMeshAPI:
         )
         settings = Settings.load(options)
         network = _network(proxy, ssl_context, max_connections)
-        pool = AsyncPool(_checked(http_client, httpx.AsyncClient, network), network)
+        lent = _checked(http_client, httpx.AsyncClient, network)
+        pool = AsyncPool(lent, network, settings.base_url)
         self._mount(AsyncTransport(pool, settings))
 
     def _mount(self, transport: AsyncTransport) -> None:

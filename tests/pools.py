@@ -10,12 +10,12 @@ from tests.colours import Client
 
 def in_use(client: Client) -> int:
     """How many connections are in use or waited for."""
-    return sum(_counts(kept) for kept in _pools(client))
+    return sum(_counts(kept) for kept in pools(client))
 
 
 def idle(client: Client) -> int:
     """How many connections are kept for the next call."""
-    return sum(kept.shelf._idle_count for kept in _pools(client))
+    return sum(kept.shelf._idle_count for kept in pools(client))
 
 
 def _counts(kept: Any) -> int:
@@ -25,7 +25,8 @@ def _counts(kept: Any) -> int:
     return int(taken) + len(turns._waiting)
 
 
-def _pools(client: Client) -> list[Any]:
+def pools(client: Client) -> list[Any]:
+    """The pools of its own connections."""
     pool: Any = client.chat.completions._transport.pool
     if isinstance(pool, AsyncPool):
         return [client._transport._pool for client, _ in pool._by_loop.values()]  # type: ignore[attr-defined]  # Ours.

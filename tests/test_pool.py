@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import select
 import socket
 import subprocess
 import sys
 import threading
 import time
-from typing import Any
+import weakref
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, cast
 
 import httpcore
 import pytest
@@ -17,20 +22,35 @@ import pytest
 from meshapi import (
     AsyncMeshAPI,
     ChatCompletionParams,
+    ConfigurationError,
     ConnectionFailed,
+    DeadlineExceeded,
     MeshAPI,
     MeshAPIError,
     StreamInterrupted,
 )
 from meshapi._core.connections import network
+from meshapi._core.connections.connection import AsyncConnection
 from meshapi._core.connections.limit import AsyncLimit, Limit
 from meshapi._core.connections.shelf import Shelf
-from tests.colours import Sync
-from tests.pools import idle, in_use
+from tests.colours import Client, Sync
+from tests.pools import idle, in_use, pools
 from tests.test_retries import impatient
-from tests.wire_server import CHUNKED, LAST_CHUNK, End, WireServer, events, http_chunk, response
+from tests.wire_server import (
+    CHUNKED,
+    LAST_CHUNK,
+    End,
+    Received,
+    Step,
+    WireServer,
+    echo,
+    events,
+    http_chunk,
+    response,
+)
 
 QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
+SLOW = ChatCompletionParams(messages=[{"role": "user", "content": "slow"}])
 KEPT = response('{"choices": []}', headers={"connection": "keep-alive"})
 HEL = 'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n'
 DONE = "data: [DONE]\n\n"
@@ -93,12 +113,46 @@ def test_a_connection_that_the_server_closed_in_between_is_not_used(colour: Sync
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("end", [[], [End.RESET]], ids=["FIN", "RST"])
-def test_a_kept_connection_that_ends_before_a_byte_came_is_tried_again(
-    end: list[Any], colour: Sync
+@contextmanager
+def server_that_closes(how: str) -> Generator[tuple[str, list[bytes]]]:
+    """Answers on each connection once; the first one it closes as the next request arrives, unread.
+
+    That is how a close looks that crosses a request on its way.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    read: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        request = b""
+        while not request.endswith(b"}]}"):
+            request += connection.recv(65536)
+        read.append(request)
+        connection.sendall(KEPT)
+
+    def serve() -> None:
+        connections = [listener.accept()[0]]
+        answer(connections[0])
+        select.select(connections, [], [])
+        if how == "FIN":
+            connections[0].shutdown(socket.SHUT_WR)
+            time.sleep(0.01)
+        connections[0].close()  # With bytes unread: the system refuses them.
+        with listener.accept()[0] as second:
+            answer(second)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", read
+    thread.join()
+    listener.close()
+
+
+@pytest.mark.parametrize("how", ["FIN", "RST"])
+def test_a_kept_connection_that_was_closed_as_the_request_came_is_tried_again(
+    how: str, colour: Sync
 ) -> None:
-    with WireServer(KEPT, end, KEPT) as server:
-        client = colour.client(base_url=server.url, token="rsk_test")
+    with server_that_closes(how) as (url, read):
+        client = colour.client(base_url=url, token="rsk_test")
         waits = impatient(client)
         colour.settle(client.chat.completions.create(QUESTION))
         answer = colour.settle(client.chat.completions.create(QUESTION))
@@ -106,14 +160,16 @@ def test_a_kept_connection_that_ends_before_a_byte_came_is_tried_again(
 
     assert answer.meta.attempts == 2
     assert len(waits) == 1
-    assert len({each.headers["idempotency-key"] for each in server.requests[1:]}) == 1
+    assert len(read) == 2
+    assert b"x-meshapi-attempt: 2" in read[1]
 
 
 @pytest.mark.parametrize(
     "then",
     [
+        pytest.param([], id="when the request was read"),
+        pytest.param([0.2, End.RESET], id="by a reset after the request was read"),
         pytest.param([b"H", End.RESET], id="after a byte"),
-        pytest.param([1.1, End.RESET], id="long after the request"),
     ],
 )
 def test_a_kept_connection_that_ends_in_another_way_may_have_been_billed(
@@ -128,6 +184,81 @@ def test_a_kept_connection_that_ends_in_another_way_may_have_been_billed(
 
     assert caught.value.retry_safety == "ambiguous"
     assert len(server.requests) == 2
+
+
+def always(connection: AsyncConnection) -> bool:
+    return True
+
+
+def test_a_close_that_comes_between_the_look_and_the_request_is_not_sent() -> None:
+    async def main() -> int:
+        async with AsyncMeshAPI(base_url=server.url, token="rsk_test") as client:
+            await client.chat.completions.create(QUESTION)
+            await asyncio.sleep(0.05)
+            with pytest.MonkeyPatch.context() as blind:
+                blind.setattr(AsyncConnection, "is_healthy", always)
+                return (await client.chat.completions.create(QUESTION)).meta.attempts
+
+    with WireServer([KEPT, End.FIN], KEPT) as server:
+        assert asyncio.run(main()) == 2
+
+    assert len(server.requests) == 2
+
+
+def test_closing_a_client_leaves_no_doubt_about_a_call_on_its_way(colour: Sync) -> None:
+    with WireServer(KEPT, [30.0]) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        colour.settle(client.chat.completions.create(QUESTION))
+        caught = failure_while_closing(client, colour, lambda: len(server.requests) == 2)
+
+    assert isinstance(caught, ConnectionFailed)
+    assert caught.retry_safety == "ambiguous"
+
+
+def test_closing_a_client_ends_the_wait_for_a_connection(colour: Sync) -> None:
+    with WireServer([events(HEL), 30.0]) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", max_connections=1)
+        stream = client.chat.completions.stream(QUESTION)
+        colour.take(stream, 1)
+        caught = failure_while_closing(client, colour, lambda: in_use(client) == 2)
+        colour.settle(stream.close())
+
+    assert isinstance(caught, ConfigurationError)
+    assert len(server.requests) == 1
+
+
+def failure_while_closing(
+    client: Client, colour: Sync, is_time: Callable[[], bool]
+) -> MeshAPIError:
+    """What a call raises whose client is closed meanwhile."""
+    if isinstance(client, MeshAPI):
+        raised: list[MeshAPIError] = []
+
+        def call() -> None:
+            try:
+                client.chat.completions.create(QUESTION)
+            except MeshAPIError as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        while not is_time():
+            time.sleep(0.001)
+        client.close()
+        thread.join()
+        return raised[0]
+
+    async def main() -> MeshAPIError:
+        task = asyncio.create_task(client.chat.completions.create(QUESTION))
+        while not is_time():  # noqa: ASYNC110  # The server is in another thread.
+            await asyncio.sleep(0.001)
+        await client.close()
+        with pytest.raises(MeshAPIError) as caught:
+            await task
+        return caught.value
+
+    closing: Any = main()
+    return cast("MeshAPIError", colour.settle(closing))
 
 
 def test_closing_a_client_ends_its_streams(colour: Sync) -> None:
@@ -188,6 +319,10 @@ HERE = httpcore.Origin(b"https", b"here.test", 443)
 THERE = httpcore.Origin(b"https", b"there.test", 443)
 
 
+def nothing() -> None:
+    """There is nothing to do afterwards."""
+
+
 def shelf_of(most: int = 10) -> Shelf[Kept]:
     return Shelf(most, lambda _: Kept())
 
@@ -195,8 +330,8 @@ def shelf_of(most: int = 10) -> Shelf[Kept]:
 def test_the_connection_that_was_used_last_is_taken_first() -> None:
     shelf = shelf_of()
     first, second = shelf.take(HERE), shelf.take(HERE)
-    shelf.put_back(HERE, first)
-    shelf.put_back(HERE, second)
+    shelf.put_back(HERE, first, nothing)
+    shelf.put_back(HERE, second, nothing)
 
     assert [shelf.take(HERE), shelf.take(HERE)] == [second, first]
     assert shelf.take(THERE) not in {first, second}
@@ -206,8 +341,8 @@ def test_a_connection_that_is_not_idle_or_not_healthy_is_closed() -> None:
     shelf = shelf_of()
     busy, ill = shelf.take(HERE), shelf.take(HERE)
     busy.idle = ill.healthy = False
-    shelf.put_back(HERE, busy)
-    shelf.put_back(HERE, ill)
+    shelf.put_back(HERE, busy, nothing)
+    shelf.put_back(HERE, ill, nothing)
     taken = shelf.take(HERE)
 
     assert busy.closed
@@ -222,12 +357,12 @@ def test_connections_that_nobody_used_for_half_a_minute_are_closed(
     monkeypatch.setattr(time, "monotonic", lambda: now)
     shelf = shelf_of()
     old, used = shelf.take(HERE), shelf.take(HERE)
-    shelf.put_back(HERE, old)
+    shelf.put_back(HERE, old, nothing)
     now = 29.0
-    shelf.put_back(HERE, used)
+    shelf.put_back(HERE, used, nothing)
     now = 31.0
     taken = shelf.take(HERE)
-    shelf.put_back(HERE, taken)
+    shelf.put_back(HERE, taken, nothing)
 
     assert taken is used
     assert old.closed
@@ -238,7 +373,7 @@ def test_idle_connections_make_room_for_those_to_another_host() -> None:
     shelf = shelf_of(most=2)
     here = [shelf.take(HERE), shelf.take(HERE)]
     for each in here:
-        shelf.put_back(HERE, each)
+        shelf.put_back(HERE, each, nothing)
     shelf.take(THERE)
 
     assert [each.closed for each in here] == [True, False]
@@ -247,9 +382,9 @@ def test_idle_connections_make_room_for_those_to_another_host() -> None:
 def test_a_closed_shelf_cuts_what_is_in_use_and_keeps_nothing() -> None:
     shelf = shelf_of()
     kept, used = shelf.take(HERE), shelf.take(HERE)
-    shelf.put_back(HERE, kept)
+    shelf.put_back(HERE, kept, nothing)
     shelf.close()
-    shelf.put_back(HERE, used)
+    shelf.put_back(HERE, used, nothing)
 
     assert kept.closed
     assert used.was_cut
@@ -375,6 +510,62 @@ def test_a_host_is_reached_by_whichever_address_answers(
         colour.settle(client.close())
 
     assert len(server.requests) == 1
+
+
+def test_a_stream_that_is_collected_while_the_pool_is_locked_is_put_back_later() -> None:
+    """The garbage collector may run in the middle of anything."""
+    with WireServer([events(HEL), 30.0]) as server:
+        client = MeshAPI(base_url=server.url, token="rsk_test")
+        shelf: Any = pools(client)[0].shelf
+        make = shelf._make
+
+        def collecting(origin: Any) -> Any:
+            gc.collect()
+            return make(origin)
+
+        garbage: list[Any] = [client.chat.completions.stream(QUESTION)]
+        garbage.append(garbage)
+        del garbage
+        shelf._make = collecting
+        stream = client.chat.completions.stream(QUESTION)
+        used = in_use(client)
+        stream.close()
+        client.close()
+
+    assert used == 1
+
+
+def test_event_loops_that_are_over_are_let_go() -> None:
+    with WireServer(KEPT) as server:
+        client = AsyncMeshAPI(base_url=server.url, token="rsk_test")
+
+        async def call() -> weakref.ref[asyncio.AbstractEventLoop]:
+            await client.chat.completions.create(QUESTION)
+            return weakref.ref(asyncio.get_running_loop())
+
+        loops = [asyncio.run(call()) for _ in range(5)]
+        gc.collect()
+
+    assert [each() for each in loops[:-1]] == [None] * 4
+
+
+def test_the_async_client_runs_on_uvloop() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main() -> tuple[str, str]:
+        async with AsyncMeshAPI(base_url=server.url, token="rsk_test") as client:
+            calls = [client.chat.completions.create(QUESTION) for _ in range(20)]
+            answers = await asyncio.gather(*calls)
+            streamed = await client.chat.completions.stream(QUESTION).final()
+            with pytest.raises(DeadlineExceeded):
+                await client.chat.completions.create(SLOW, timeout=0.2)
+            return answers[0].text, streamed.text
+
+    def answer(request: Received) -> list[Step]:
+        return [30.0] if b"slow" in request.body else echo(request)
+
+    with WireServer(answer) as server, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(main()) == ("Hi", "Hi")
 
 
 CERTIFICATES = """

@@ -531,3 +531,37 @@ def test_an_async_stream_that_is_closed_while_it_opens_ends() -> None:
                 return await reading
 
         assert asyncio.run(main()) == []
+
+
+def test_closing_an_async_stream_ends_the_wait_for_its_first_event() -> None:
+    async def main() -> tuple[list[str], int]:
+        async with AsyncMeshAPI(base_url=server.url, token="rsk_test") as client:
+            stream = client.chat.completions.stream(QUESTION)
+
+            async def read() -> list[str]:
+                return [each.text async for each in stream]
+
+            reading = asyncio.create_task(read())
+            while not server.requests:  # noqa: ASYNC110  # It is in another thread.
+                await asyncio.sleep(0.001)
+            await stream.close()
+            return await asyncio.wait_for(reading, 5), reading.cancelling()
+
+    with WireServer([events(""), 30.0]) as server:
+        assert asyncio.run(main()) == ([], 0)
+
+
+def test_a_task_that_is_cancelled_while_its_stream_opens_stays_cancelled() -> None:
+    async def main() -> None:
+        async with AsyncMeshAPI(base_url=server.url, token="rsk_test") as client:
+            stream = client.chat.completions.stream(QUESTION)
+            reading = asyncio.ensure_future(anext(stream))
+            while not server.requests:  # noqa: ASYNC110  # It is in another thread.
+                await asyncio.sleep(0.001)
+            reading.cancel()
+            await stream.close()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+
+    with WireServer([events(""), 30.0]) as server:
+        asyncio.run(main())

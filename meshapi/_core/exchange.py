@@ -46,7 +46,6 @@ class Exchange(Generic[PayloadT]):
         self.settings = settings
         self.url = settings.base_url + call.path
         self.token = settings.token
-        self.may_have_left = True
         self._answer = Meta()
         self._clock = clock
         self._begun = clock()
@@ -69,7 +68,6 @@ class Exchange(Generic[PayloadT]):
     def next_headers(self, token: Token) -> dict[str, str]:
         """Begin the next attempt: the headers it is sent with."""
         self.token = token
-        self.may_have_left = True
         self.attempts.count += 1
         self._answer = Meta(attempts=self.attempts.count)
         return {

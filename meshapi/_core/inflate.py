@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 ACCEPTED = "gzip"
 _PIECE = 64 * 1024
+_MOST_WITHOUT_OUTPUT = 1024 * 1024
 _DETECT_HEADER = 32 + zlib.MAX_WBITS  # gzip, or the zlib format that HTTP calls deflate.
 
 
@@ -14,18 +15,25 @@ class InflateError(ValueError):
     """A body is not what its content-encoding says, or is encoded in a way nobody asked for."""
 
 
+def encoding_of(header: str) -> str | None:
+    """The encoding that the header `content-encoding` names; None where it names none."""
+    named = [each.strip().lower() for each in header.split(",")]
+    return ", ".join(each for each in named if each not in {"", "identity"}) or None
+
+
 class Inflater:
     """Push encoded bytes as they come; get the body, never much of it at once."""
 
     def __init__(self, encoding: str) -> None:
-        """Take the header `content-encoding`.
+        """Take the encoding.
 
         Raises:
-            InflateError: it names anything but gzip or deflate, or more than one of them.
+            InflateError: it is not gzip or deflate, or it is more than one.
         """
-        if encoding.strip().lower() not in {"gzip", "x-gzip", "deflate"}:
+        if encoding not in {"gzip", "x-gzip", "deflate"}:
             raise InflateError(f"it is encoded as {encoding!r}, and only {ACCEPTED} was asked for")
         self._inflater = zlib.decompressobj(_DETECT_HEADER)
+        self._without_output = 0
 
     def push(self, data: bytes) -> Iterator[bytes]:
         """Take the next bytes; what they stand for comes in pieces of at most 64 KiB.
@@ -34,11 +42,26 @@ class Inflater:
             InflateError: they are not what the encoding says.
         """
         has_more = True
+        while has_more:
+            piece = self._inflate(data)
+            data = self._inflater.unconsumed_tail or self._next_member()
+            has_more = bool(data) or len(piece) == _PIECE
+            if piece:
+                yield piece
+
+    def _inflate(self, data: bytes) -> bytes:
         try:
-            while has_more and not self._inflater.eof:
-                if piece := self._inflater.decompress(data, _PIECE):
-                    yield piece
-                data = self._inflater.unconsumed_tail
-                has_more = bool(data) or len(piece) == _PIECE
+            piece = self._inflater.decompress(data, _PIECE)
         except zlib.error as error:
             raise InflateError(str(error)) from None
+        self._without_output = 0 if piece else self._without_output + len(data)
+        if self._without_output > _MOST_WITHOUT_OUTPUT:
+            raise InflateError("a megabyte of it stands for nothing")
+        return piece
+
+    def _next_member(self) -> bytes:
+        """What follows the end of a gzip stream is another one: both are the body."""
+        rest = self._inflater.unused_data
+        if self._inflater.eof and rest:
+            self._inflater = zlib.decompressobj(_DETECT_HEADER)
+        return rest

@@ -88,12 +88,14 @@ class StreamReader(Generic[PayloadT]):
             self._page += data
         try:
             for event in self._decoder.push(data):
-                if event.data.strip() == _DONE:
+                text = event.data.strip()
+                if text == _DONE:
                     self.done = True
                     return
-                yield self._payload(event)
+                if text:
+                    yield self._payload(event)
         except EventError as error:
-            raise self.interrupted(str(error)) from None
+            raise self.interrupted(str(error), self._safety_of_nonsense) from None
 
     def end(self) -> Iterator[PayloadT]:
         """Read the end of the body, where the last event may still be open.
@@ -126,7 +128,15 @@ class StreamReader(Generic[PayloadT]):
             return None
         if isinstance(failure, DeadlineExceeded):
             return self._in_stream(failure)
-        return self.interrupted(failure.message)
+        is_nonsense = isinstance(failure, InvalidResponse)
+        return self.interrupted(
+            failure.message, self._safety_of_nonsense if is_nonsense else "ambiguous"
+        )
+
+    @property
+    def _safety_of_nonsense(self) -> RetrySafety:
+        # Before the first event it is a bad answer, after it a stream that was sent and breaks.
+        return "ambiguous" if self.events else "final"
 
     def interrupted(self, reason: str, safety: RetrySafety = "ambiguous") -> StreamInterrupted:
         """The error for a stream that cannot go on."""
@@ -162,7 +172,9 @@ class StreamReader(Generic[PayloadT]):
         except ValidationError as problem:
             raise self._unreadable(event, problem) from None
         if says_nan(event.data):
-            raise self.interrupted("an event cannot be read: NaN is no JSON number")
+            raise self.interrupted(
+                "an event cannot be read: NaN is no JSON number", self._safety_of_nonsense
+            )
         if error := in_band_error(payload, self.meta, self._token):
             raise self._in_stream(error)
         self.events += 1
@@ -175,7 +187,8 @@ class StreamReader(Generic[PayloadT]):
         fields = fields_of(document)
         if says_error(fields, self._model, fields.keys()):
             return self._in_stream(read_error(document, self.meta, self._token))
-        return self.interrupted(f"an event cannot be read: {summary(problem)}")
+        reason = f"an event cannot be read: {summary(problem)}"
+        return self.interrupted(reason, self._safety_of_nonsense)
 
     def _no_stream(self) -> MeshAPIError:
         """Tell what came in the place of a stream."""

@@ -53,12 +53,13 @@ def safety_of_status(status: int, code: str | int | None, *, names_wait: bool) -
 
 def longest_wait(headers: Mapping[str, str], in_body: object = None) -> float | None:
     """The longest of the waits a server named, in seconds; None if it named none."""
-    in_milliseconds = _seconds(headers.get("retry-after-ms"))
-    header = headers.get("retry-after", "")
+    # A header that came twice is joined by a comma, and a date has one after its weekday.
+    named = re.split(r",\s*(?!\d{1,2}[ -][A-Z])", headers.get("retry-after", ""))
+    milliseconds = [_seconds(each) for each in headers.get("retry-after-ms", "").split(",")]
     waits = (
-        None if in_milliseconds is None else in_milliseconds / 1000,
-        *(_seconds(each) for each in header.split(",")),  # A header that came twice is joined.
-        _seconds_until(header),
+        *(each / 1000 for each in milliseconds if each is not None),
+        *(_seconds(each) for each in named),
+        *(_seconds_until(each) for each in named),
         _seconds(in_body),
     )
     return max((wait for wait in waits if wait is not None), default=None)

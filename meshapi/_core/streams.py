@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -16,6 +17,8 @@ from meshapi.errors import MeshAPIError
 if TYPE_CHECKING:
     from meshapi._core.reader import Fold
     from meshapi._core.transport import AsyncOpened, AsyncTransport, Transport
+
+_NOT_OURS = "it belongs to the process that opened it"
 
 
 class Stream(Generic[PayloadT]):
@@ -34,6 +37,7 @@ class Stream(Generic[PayloadT]):
         self._opened = transport.open(call, fold)
         self._failure: MeshAPIError | None = None
         self._closed = False
+        self._process = os.getpid()
         self._one_at_a_time = threading.Lock()
 
     @property
@@ -45,6 +49,7 @@ class Stream(Generic[PayloadT]):
         return self
 
     def __next__(self) -> PayloadT:
+        self._check_process()
         with self._one_at_a_time:
             if self._failure:
                 raise self._failure
@@ -63,11 +68,17 @@ class Stream(Generic[PayloadT]):
     def close(self) -> None:
         """Give up the rest and the connection; a loop over it ends, also in another thread."""
         self._closed = True
+        if self._process != os.getpid():
+            return
         self._opened.ahead.clear()
         try:
             self._opened.events.close()
         except ValueError:  # Another thread is waiting for the next event: end its wait.
             self._opened.abort()
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid():
+            raise self._opened.reader.interrupted(_NOT_OURS)
 
     def _check_left_on_purpose(self) -> None:
         if not self._closed:
@@ -112,6 +123,8 @@ class AsyncStream(Generic[PayloadT]):
         self._opened: AsyncOpened[PayloadT] | None = None
         self._failure: MeshAPIError | None = None
         self._closed = False
+        self._process = os.getpid()
+        self._opener: asyncio.Task[object] | None = None
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -126,6 +139,7 @@ class AsyncStream(Generic[PayloadT]):
         return self
 
     async def __anext__(self) -> PayloadT:
+        self._check_process()
         async with self._one_at_a_time:
             if self._failure:
                 raise self._failure
@@ -147,19 +161,33 @@ class AsyncStream(Generic[PayloadT]):
 
     async def _ensure_open(self) -> AsyncOpened[PayloadT]:
         if self._opened is None:
-            self._opened = await self._open()
+            self._opener = asyncio.current_task()
+            try:
+                self._opened = await self._open()
+            except asyncio.CancelledError:
+                if self._closed and self._opener and not self._opener.uncancel():
+                    raise StopAsyncIteration from None  # It was `close` that cancelled.
+                raise
+            finally:
+                self._opener = None
         return self._opened
 
     async def close(self) -> None:
         """Give up the rest and the connection; a loop over it ends, also in another task."""
         self._closed = True
-        if self._opened is None:
+        if self._opener:
+            self._opener.cancel()
+        if self._opened is None or self._process != os.getpid():
             return
         self._opened.ahead.clear()
         try:
             await self._opened.events.aclose()
         except RuntimeError:  # Another task is waiting for the next event: end its wait.
             await self._opened.abort()
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid() and self._opened:
+            raise self._opened.reader.interrupted(_NOT_OURS)
 
     def _check_left_on_purpose(self) -> None:
         if not self._closed and self._opened:
@@ -177,6 +205,8 @@ class AsyncStream(Generic[PayloadT]):
                 raise self._failure
             try:
                 await self._ensure_open()
+            except StopAsyncIteration:  # It was closed meanwhile: a loop over it ends at once.
+                pass
             except MeshAPIError as failure:
                 self._failure = failure
                 raise

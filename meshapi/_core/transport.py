@@ -15,7 +15,6 @@ from collections.abc import (
     Callable,
     Generator,
     Iterator,
-    Mapping,
 )
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -25,9 +24,9 @@ from typing import Generic, TypeAlias, TypeVar
 import httpx
 
 from meshapi._core.call import Call, Reply, read_answer, read_failure
-from meshapi._core.connections import AsyncPool, Pool, at_most, cut_off
+from meshapi._core.connections import AsyncPool, Departure, Pool, at_most, cut_off
 from meshapi._core.exchange import Body, Exchange
-from meshapi._core.inflate import InflateError, Inflater
+from meshapi._core.inflate import InflateError, Inflater, encoding_of
 from meshapi._core.models import AnswerT, PayloadT
 from meshapi._core.reader import Fold, StreamReader
 from meshapi._core.retry import RetryBudget
@@ -132,13 +131,15 @@ class Transport:
 
     def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
         http, token = self.pool.client(), self.settings.token.ask()
+        departure = Departure()
         try:
             with at_most(exchange.left):
-                request = _request(http, exchange, token)
+                request = _request(http, exchange, token, departure)
                 response = http.send(request, stream=True, auth=None, follow_redirects=False)
         except _FOREIGN as error:
-            failure = _failure(error, exchange)
+            failure = _failure(error, exchange, departure)
         else:
+            response.extensions.pop("reason_phrase", None)  # A server's own words, for our repr.
             exchange.answered(response.status_code, response.headers.multi_items())
             return response
         raise failure
@@ -234,15 +235,15 @@ class AsyncTransport:
 
     async def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
         http, token = await self.pool.client(), await self._ask_token(exchange)
+        departure = Departure()
         try:
             async with asyncio.timeout(exchange.left):
-                request = _request(http, exchange, token)
-                if self.pool.is_own:
-                    request.extensions["trace"] = _noting_departure(exchange)
+                request = _request(http, exchange, token, departure)
                 response = await http.send(request, stream=True, auth=None, follow_redirects=False)
         except _FOREIGN as error:
-            failure = _failure(error, exchange)
+            failure = _failure(error, exchange, departure)
         else:
+            response.extensions.pop("reason_phrase", None)  # A server's own words, for our repr.
             exchange.answered(response.status_code, response.headers.multi_items())
             return response
         raise failure
@@ -332,8 +333,8 @@ def _pieces(response: httpx.Response) -> Iterator[bytes]:
         yield response.content
         return
     assert isinstance(response.stream, httpx.SyncByteStream)
-    encoding = response.headers.get("content-encoding", "identity")
-    if encoding == "identity":
+    encoding = encoding_of(response.headers.get("content-encoding", ""))
+    if encoding is None:
         yield from response.stream
         return
     inflater = Inflater(encoding)
@@ -346,8 +347,8 @@ async def _async_pieces(response: httpx.Response) -> AsyncIterator[bytes]:
         yield response.content
         return
     assert isinstance(response.stream, httpx.AsyncByteStream)
-    encoding = response.headers.get("content-encoding", "identity")
-    if encoding == "identity":
+    encoding = encoding_of(response.headers.get("content-encoding", ""))
+    if encoding is None:
         async for data in response.stream:
             yield data
         return
@@ -400,25 +401,15 @@ async def _anext(exchange: Exchange[PayloadT], pieces: AsyncIterator[bytes]) -> 
     raise failure
 
 
-def _noting_departure(
-    exchange: Exchange[PayloadT],
-) -> Callable[[str, Mapping[str, object]], Awaitable[None]]:
-    """Let httpcore tell when the request leaves: until then, a limit that passes costs nothing."""
-    exchange.may_have_left = False
-
-    async def note(event: str, _: Mapping[str, object]) -> None:
-        if event.endswith("send_request_headers.started"):
-            exchange.may_have_left = True
-
-    return note
-
-
 def _begin(transport: Transport | AsyncTransport, call: Call[PayloadT]) -> Exchange[PayloadT]:
     return Exchange(call, transport.settings, transport.budget, transport.clock)
 
 
 def _request(
-    http: httpx.Client | httpx.AsyncClient, exchange: Exchange[PayloadT], token: Token
+    http: httpx.Client | httpx.AsyncClient,
+    exchange: Exchange[PayloadT],
+    token: Token,
+    departure: Departure,
 ) -> httpx.Request:
     left = max(exchange.left, 0.001)
     # Exact limits are set around each wait; these serve a client that is not ours.
@@ -430,6 +421,7 @@ def _request(
         content=exchange.call.body,
         headers=exchange.next_headers(token),
         timeout=httpx.Timeout(connect=connect, read=read, write=left, pool=left),
+        extensions={"departure": departure},
     )
 
 
@@ -459,11 +451,16 @@ _FOREIGN = (
 )
 
 
-def _failure(error: Exception, exchange: Exchange[PayloadT]) -> MeshAPIError:
+def _failure(
+    error: Exception, exchange: Exchange[PayloadT], departure: Departure | None = None
+) -> MeshAPIError:
+    has_left = departure is None or departure.left
     if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)):
         return exchange.too_late("not_sent", None if not exchange.left else "connect")
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-        return exchange.too_late("ambiguous" if exchange.may_have_left else "not_sent")
+        return exchange.too_late("ambiguous" if has_left else "not_sent")
     kind, safety, what = next(row[1:] for row in _FAILURES if isinstance(error, row[0]))
+    if safety == "ambiguous" and not has_left:
+        safety = "not_sent"
     reason = exchange.token.hide_in_text(str(error)) or type(error).__name__
     return kind(f"{what}: {exchange.url} ({reason})", retry_safety=safety, meta=exchange.meta)

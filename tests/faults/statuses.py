@@ -130,6 +130,9 @@ REFUSALS = {
     "a page in an encoding nobody asked for": refusal(
         401, script=response("no", status=401, headers={"content-encoding": "zstd"})
     ),
+    "the token in the status line": refusal(
+        401, script=response("", status=401).replace(b"Whatever", f"Bad key {TOKEN}".encode())
+    ),
     "the token in a header": refusal(
         401,
         script=response(
@@ -145,6 +148,7 @@ HINTS: dict[str, tuple[dict[str, str], float | None]] = {
     "milliseconds": ({"retry-after-ms": "61500"}, 61.5),
     "spaces around": ({"retry-after": "  61  "}, 61.0),
     "twice": ({"retry-after": "61\r\nretry-after: 62"}, 62.0),
+    "milliseconds twice": ({"retry-after-ms": "1\r\nretry-after-ms: 61500"}, 61.5),
     "two headers, the larger": ({"retry-after": "61", "retry-after-ms": "70000"}, 70.0),
     "twelve digits": ({"retry-after": "999999999999"}, 999999999999.0),
     "thirteen digits": ({"retry-after": "9999999999999"}, None),

@@ -40,6 +40,12 @@ def interrupted(body: str | bytes = "", **facts: Any) -> Fault:
     return replace(INTERRUPTED, **{"script": events(body), **facts})
 
 
+def nonsense(body: str | bytes = "", **facts: Any) -> Fault:
+    """A bad answer from its first event on."""
+    expected = {"partial": None, "facts": {"events": 0}, "safety": "final"}
+    return interrupted(body, **{**expected, **facts})
+
+
 def gzipped(body: bytes) -> bytes:
     return events(gzip.compress(body), headers={"content-encoding": "gzip"})
 
@@ -142,14 +148,32 @@ FAULTS = {
         says="larger than 100000",
     ),
     "a gzip stream that is cut": interrupted(script=gzipped(HEL.encode())[:-8], facts={}),
-    "a gzip stream that is none": interrupted(
-        script=events(HEL, headers={"content-encoding": "gzip"}), partial=None, facts={"events": 0}
+    "a gzip stream that is none": nonsense(
+        script=events(HEL, headers={"content-encoding": "gzip"})
     ),
-    "an encoding nobody asked for": Fault(
-        script=events(HEL, headers={"content-encoding": "br"}),
-        raises=StreamInterrupted,
-        safety="ambiguous",
-        ways=["stream"],
+    "a second gzip member that is an error": interrupted(
+        script=gzipped(HEL.encode()) + gzip.compress(frame({"code": 500}).encode()),
+        raises=ServerError,
+        facts={"status_code": 500},
+    ),
+    "bytes after the end of a gzip stream": interrupted(
+        script=gzipped(HEL.encode()) + b"and then nothing of the kind",
+    ),
+    "gzip that stands for nothing": nonsense(
+        script=[
+            gzipped(b"")[:-20] + b"\x1f\x8b\x08\x08\0\0\0\0\0\0",
+            Forever(b"a name without an end" * 1000),
+        ]
+    ),
+    "an encoding nobody asked for": nonsense(
+        script=events(HEL, headers={"content-encoding": "br"}), says="'br'"
+    ),
+    **{
+        f"a first event that is {name}": nonsense(bad if isinstance(bad, bytes) else bad.encode())
+        for name, bad in BAD_EVENTS.items()
+    },
+    "a first event that is too large": nonsense(
+        "data: " + "x" * 200_000, options={"max_event_bytes": 100_000}
     ),
     "an error comes first": Fault(
         script=events(frame({"code": 400, "message": "no"}) + HEL),

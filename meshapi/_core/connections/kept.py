@@ -7,17 +7,14 @@ people mock httpx with goes on intercepting.
 
 from __future__ import annotations
 
-import ssl
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from typing import Generic, TypeVar
 
 import httpcore
 import httpx
 
+from meshapi._core.connections.connection import AsyncConnection, Connection
 from meshapi._core.connections.limit import AsyncLimit, Limit
-from meshapi._core.connections.network import AsyncLine, Line
-from meshapi._core.connections.proxies import AsyncProxied, Proxied
+from meshapi._core.connections.network import Departure
 from meshapi._core.connections.routes import Routes
 from meshapi._core.connections.shelf import Shelf
 
@@ -50,20 +47,20 @@ class KeptConnections:
 
     def __init__(self, routes: Routes) -> None:
         """Open nothing yet."""
-        self._proxied = Proxied(routes)
         self._limit = Limit(routes.most)
-        self.shelf = Shelf(routes.most, lambda origin: _Direct(origin, _trust(origin, routes)))
+        self.shelf = Shelf(routes.most, lambda origin: Connection(origin, routes))
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request on a connection that was kept, or on a new one."""
         origin = request.url.origin
-        if proxy := self._proxied.pool(origin):
-            return proxy.handle_request(request)
+        departure = Departure.of(request)
+        departure.left = False
         self._limit.enter(_seconds_to_wait(request))
+        departure.left = True
         connection = None
         try:
             connection = self.shelf.take(origin)
-            response = connection.send(request)
+            response = connection.send(request, departure)
         except BaseException:
             self._put_back(origin, connection)
             raise
@@ -71,15 +68,16 @@ class KeptConnections:
         response.stream = _Body(response.stream, lambda: self._put_back(origin, connection))
         return response
 
-    def _put_back(self, origin: httpcore.Origin, connection: _Direct | None) -> None:
+    def _put_back(self, origin: httpcore.Origin, connection: Connection | None) -> None:
         if connection:
-            self.shelf.put_back(origin, connection)
-        self._limit.leave()
+            self.shelf.put_back(origin, connection, self._limit.leave)
+        else:
+            self._limit.leave()
 
     def close(self) -> None:
-        """Close all connections, also those in use."""
+        """Close all connections, also those in use, and send away those who wait for one."""
         self.shelf.close()
-        self._proxied.close()
+        self._limit.end()
 
 
 class AsyncKeptConnections:
@@ -87,20 +85,20 @@ class AsyncKeptConnections:
 
     def __init__(self, routes: Routes) -> None:
         """Open nothing yet."""
-        self._proxied = AsyncProxied(routes)
         self._limit = AsyncLimit(routes.most)
-        self.shelf = Shelf(routes.most, lambda origin: _AsyncDirect(origin, _trust(origin, routes)))
+        self.shelf = Shelf(routes.most, lambda origin: AsyncConnection(origin, routes))
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request on a connection that was kept, or on a new one."""
         origin = request.url.origin
-        if proxy := self._proxied.pool(origin):
-            return await proxy.handle_async_request(request)
+        departure = Departure.of(request)
+        departure.left = False
         await self._limit.enter(_seconds_to_wait(request))
+        departure.left = True
         connection = None
         try:
             connection = self.shelf.take(origin)
-            response = await connection.send(request)
+            response = await connection.send(request, departure)
         except BaseException:
             self._put_back(origin, connection)
             raise
@@ -108,88 +106,22 @@ class AsyncKeptConnections:
         response.stream = _AsyncBody(response.stream, lambda: self._put_back(origin, connection))
         return response
 
-    def _put_back(self, origin: httpcore.Origin, connection: _AsyncDirect | None) -> None:
+    def _put_back(self, origin: httpcore.Origin, connection: AsyncConnection | None) -> None:
         if connection:
-            self.shelf.put_back(origin, connection)
-        self._limit.leave()
+            self.shelf.put_back(origin, connection, self._limit.leave)
+        else:
+            self._limit.leave()
 
     async def aclose(self) -> None:
-        """Close all connections, also those in use."""
+        """Close all connections, also those in use, and send away those who wait for one."""
         self.shelf.close()
-        await self._proxied.close()
-
-
-def _trust(origin: httpcore.Origin, routes: Routes) -> ssl.SSLContext | None:
-    return routes.trust() if origin.scheme == b"https" else None
+        self._limit.end()
 
 
 def _seconds_to_wait(request: httpcore.Request) -> float | None:
     # By `vars`, as httpcore leaves the type open.
     extensions: Mapping[str, Mapping[str, float | None]] = vars(request)["extensions"]
     return extensions.get("timeout", {}).get("pool")
-
-
-_BROKEN = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
-_HAD_ENDED = "the server had closed this kept connection"
-
-
-HttpT = TypeVar("HttpT", httpcore.HTTPConnection, httpcore.AsyncHTTPConnection)
-LineT = TypeVar("LineT", Line, AsyncLine)
-
-
-class _Connection(Generic[HttpT, LineT]):
-    """One connection without a proxy, whatever colour it has."""
-
-    def __init__(self, http: HttpT, line: LineT) -> None:
-        self._http: HttpT = http
-        self._line: LineT = line
-        self.idle_until = 0.0
-
-    def is_idle(self) -> bool:
-        return self._http.is_available()
-
-    def is_healthy(self) -> bool:
-        return time.monotonic() < self.idle_until and not self._http.has_expired()
-
-    def cut(self) -> None:
-        self._line.cut()
-
-    def close(self) -> None:
-        self._line.close()
-
-
-class _Direct(_Connection[httpcore.HTTPConnection, Line]):
-    """One for threads."""
-
-    def __init__(self, origin: httpcore.Origin, trust: ssl.SSLContext | None) -> None:
-        line = Line()
-        super().__init__(httpcore.HTTPConnection(origin, trust, network_backend=line), line)
-
-    def send(self, request: httpcore.Request) -> httpcore.Response:
-        was_kept = self._line.begin()
-        try:
-            return self._http.handle_request(request)
-        except _BROKEN:
-            if not (was_kept and self._line.had_ended()):
-                raise
-        raise httpcore.ConnectError(_HAD_ENDED)
-
-
-class _AsyncDirect(_Connection[httpcore.AsyncHTTPConnection, AsyncLine]):
-    """One for an event loop."""
-
-    def __init__(self, origin: httpcore.Origin, trust: ssl.SSLContext | None) -> None:
-        line = AsyncLine()
-        super().__init__(httpcore.AsyncHTTPConnection(origin, trust, network_backend=line), line)
-
-    async def send(self, request: httpcore.Request) -> httpcore.Response:
-        was_kept = self._line.begin()
-        try:
-            return await self._http.handle_async_request(request)
-        except _BROKEN:
-            if not (was_kept and self._line.had_ended()):
-                raise
-        raise httpcore.ConnectError(_HAD_ENDED)
 
 
 class _Body:

@@ -12,6 +12,8 @@ from typing import Generic, TypeVar
 
 import httpcore
 
+from meshapi._core.connections.guard import Guard
+
 WaiterT = TypeVar("WaiterT", threading.Event, asyncio.Event)
 
 _FULL = "All connections are in use"
@@ -40,6 +42,12 @@ class _Turns(Generic[WaiterT]):
         self._free += 1
         return None
 
+    def end(self) -> list[WaiterT]:
+        """Those who wait; they need wait no more."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return waiting
+
     def give_up(self, waiter: WaiterT) -> bool:
         """Stop waiting; False where the place has come meanwhile."""
         return self._waiting.pop(waiter, waiter) is None
@@ -51,7 +59,7 @@ class Limit:
     def __init__(self, most: int) -> None:
         """Let so many in."""
         self._turns: _Turns[threading.Event] = _Turns(most)
-        self._lock = threading.Lock()
+        self._guard = Guard()
 
     def enter(self, seconds: float | None) -> None:
         """Take a place, after waiting for one if need be.
@@ -59,7 +67,7 @@ class Limit:
         Raises:
             httpcore.PoolTimeout: none came within so many seconds.
         """
-        with self._lock:
+        with self._guard:
             if self._turns.enter():
                 return
             self._turns.queue(turn := threading.Event())
@@ -67,23 +75,30 @@ class Limit:
             if turn.wait(seconds):
                 return
         except BaseException:
-            self._give_up(turn)
+            self._guard.soon(lambda: self._give_up(turn))
             raise
-        self._give_up(turn)
+        self._guard.soon(lambda: self._give_up(turn))
         raise httpcore.PoolTimeout(_FULL)
 
     def leave(self) -> None:
         """Give the place back."""
-        with self._lock:
-            turn = self._turns.leave()
-        if turn:
+        self._guard.soon(self._leave)
+
+    def end(self) -> None:
+        """Let all in who wait: there is nothing left to wait for."""
+        self._guard.soon(self._end)
+
+    def _leave(self) -> None:
+        if turn := self._turns.leave():
+            turn.set()
+
+    def _end(self) -> None:
+        for turn in self._turns.end():
             turn.set()
 
     def _give_up(self, turn: threading.Event) -> None:
-        with self._lock:
-            gave_up = self._turns.give_up(turn)
-        if not gave_up:
-            self.leave()
+        if not self._turns.give_up(turn):
+            self._leave()
 
 
 class AsyncLimit:
@@ -114,6 +129,11 @@ class AsyncLimit:
     def leave(self) -> None:
         """Give the place back."""
         if turn := self._turns.leave():
+            turn.set()
+
+    def end(self) -> None:
+        """Let all in who wait: there is nothing left to wait for."""
+        for turn in self._turns.end():
             turn.set()
 
     def _give_up(self, turn: asyncio.Event) -> None:

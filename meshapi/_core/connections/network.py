@@ -16,17 +16,17 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import httpcore
 import httpx
 
 from meshapi._core.token import mask_logs
 
-# At DEBUG, httpcore writes down the headers of every answer.
-mask_logs("httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
+# At INFO, httpx writes down the status line of every answer, at DEBUG httpcore its headers.
+mask_logs("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
 
 _SLICE = 64 * 1024
 _MOST_UNREAD = 256 * 1024
@@ -35,8 +35,11 @@ _SECONDS_PER_ADDRESS = 1.0
 
 _Found: TypeAlias = tuple[int, int, int, str, tuple[str | int | bytes, ...]]
 
-_CROSSED_SECONDS = 1.0
-"""The longest that a request and the end of its connection are on their way past each other."""
+_CROSSING_SECONDS = 0.05
+"""What a refusal may take to come back, besides the time of two ways there and back."""
+
+_LOOK_SECONDS = 0.005
+_CUT = "the connection was closed on this side"
 
 
 def cut_off(response: httpx.Response) -> None:
@@ -80,36 +83,71 @@ class _Bound(threading.local):
 _bound = _Bound()
 
 
+class Departure:
+    """Whether any of a request has left: unless it is known that it has not, it may have."""
+
+    left = True
+
+    @classmethod
+    def of(cls, request: httpcore.Request) -> Departure:
+        """The one that came with a request."""
+        extensions: Mapping[str, Departure] = vars(request)[
+            "extensions"
+        ]  # By `vars`: it is untyped.
+        return extensions.get("departure") or cls()
+
+
 class _Line:
     """What is known of one connection, whatever colour it has."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
+        self._departure = Departure()
         self._used = False
+        self._kept = False
         self._heard = False
         self._wrote_at = 0.0
+        self._round_trip = 0.0
+        self.was_cut = False
+        self.refused = False
+        """Whether the server had closed a kept connection when the request reached it."""
 
-    def begin(self) -> bool:
-        """Begin a request; whether there was one before on this connection."""
-        was_used, self._used = self._used, True
-        self._heard, self._wrote_at = False, 0.0
-        return was_used
-
-    def had_ended(self) -> bool:
-        """Whether the server must have closed this before the request that met its end reached it.
-
-        It said nothing to the request, and the end showed as soon as the two can have crossed.
-        """
-        return not self._heard and time.monotonic() - self._wrote_at < _CROSSED_SECONDS
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether it was made here; a child process has only copies of its parent's."""
+        return self._process == os.getpid()
 
     @property
     def has_written(self) -> bool:
-        """Whether any of the request has left."""
+        """Whether anything has left since the request began."""
         return self._wrote_at > 0
 
-    def wrote(self) -> None:
-        """Note that bytes have left."""
+    @property
+    def may_be_refused(self) -> bool:
+        """Whether the end of this connection may have crossed the request on its way.
+
+        So it is on a kept connection that nothing has come from, for as long as a refusal of the
+        request takes to come back.
+        """
+        if not self._kept or self._heard or self.was_cut:
+            return False
+        return time.monotonic() < self._wrote_at + _CROSSING_SECONDS + 2 * self._round_trip
+
+    def begin(self, departure: Departure) -> None:
+        """Begin a request."""
+        self._kept, self._used = self._used, True
+        self._heard, self._wrote_at = False, 0.0
+        self._departure = departure
+
+    def connecting(self) -> None:
+        """Note that a connection is made first."""
+        self._departure.left = False
+
+    def writing(self, data: bytes) -> None:
+        """Note what leaves: the request, or what a proxy is told before it."""
         self._wrote_at = time.monotonic()
+        if not self._departure.left:
+            self._departure.left = data[:1].isalpha() and not data.startswith(b"CONNECT ")
 
     def heard(self) -> None:
         """Note that the server said something."""
@@ -117,7 +155,7 @@ class _Line:
 
     def check_process(self) -> None:
         """Refuse to read here what another process was answered."""
-        if self._process != os.getpid():
+        if not self.is_of_this_process:
             raise httpcore.ReadError("This connection belongs to the process that made it")
 
 
@@ -135,6 +173,7 @@ class Line(_Line, httpcore.SyncBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         """Try one address of the host after the other; the limit is for all of them."""
+        self.connecting()
         limit = _bound.left(timeout, httpcore.ConnectTimeout)
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -142,17 +181,20 @@ class Line(_Line, httpcore.SyncBackend):
             raise httpcore.ConnectError(str(error)) from error
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address, share in _shares(found, limit):
+            begun = time.monotonic()
             try:
                 stream = super().connect_tcp(address, port, share, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
             else:
+                self._round_trip = time.monotonic() - begun
                 self._wire = Wire(stream, self)
                 return self._wire
         raise failure
 
     def cut(self) -> None:
         """End another thread's wait on the connection, if one was made."""
+        self.was_cut = True
         if self._wire:
             _shut_down(self._wire)
 
@@ -181,19 +223,34 @@ class Wire(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Wait for the next bytes; none at the end."""
-        self._line.check_process()
-        data = self._stream.read(max_bytes, _bound.left(timeout))
+        line = self._line
+        line.check_process()
+        try:
+            data = self._stream.read(max_bytes, _bound.left(timeout))
+        except httpcore.ReadError:
+            line.refused = line.may_be_refused
+            raise
         if data:
-            self._line.heard()
+            line.heard()
+        elif line.was_cut:
+            raise httpcore.ReadError(_CUT)
+        else:
+            self._look_for_refusal()
         return data
+
+    def _look_for_refusal(self) -> None:
+        connection = self.get_extra_info("socket")
+        while self._line.may_be_refused and not self._line.refused:
+            self._line.refused = _is_reset(connection.fileno(), _LOOK_SECONDS)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send the bytes."""
         self._line.check_process()
         # In slices, as the stream below starts its clock anew for each part that the system takes.
         for start in range(0, len(buffer), _SLICE):
-            self._stream.write(buffer[start : start + _SLICE], _bound.left(timeout))
-        self._line.wrote()
+            left = _bound.left(timeout, httpcore.WriteTimeout)
+            self._line.writing(buffer)
+            self._stream.write(buffer[start : start + _SLICE], left)
 
     def close(self) -> None:
         """Close the connection."""
@@ -215,6 +272,16 @@ class Wire(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
+def _is_reset(descriptor: int, seconds: float) -> bool:
+    """Whether the other side refuses what was sent: it does once it has closed the connection."""
+    if not hasattr(select, "poll"):  # On Windows, where it is not known.
+        time.sleep(seconds)
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)  # An error or a full hang-up, which are told unasked.
+    return bool(poll.poll(seconds * 1000))
+
+
 class AsyncLine(_Line, httpcore.AsyncNetworkBackend):
     """Makes one connection on the running event loop, and remembers it."""
 
@@ -229,6 +296,7 @@ class AsyncLine(_Line, httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Try one address of the host after the other; the limit is for all of them."""
+        self.connecting()
         loop = asyncio.get_running_loop()
         local = (local_address, 0) if local_address else None
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
@@ -238,6 +306,7 @@ class AsyncLine(_Line, httpcore.AsyncNetworkBackend):
         except OSError as error:
             raise httpcore.ConnectError(str(error) or "No address in time") from error
         for address, share in _shares(found, timeout):
+            begun = time.monotonic()
             try:
                 async with asyncio.timeout(share):
                     _, wire = await loop.create_connection(
@@ -250,6 +319,7 @@ class AsyncLine(_Line, httpcore.AsyncNetworkBackend):
             else:
                 for option in socket_options or ():
                     wire.get_extra_info("socket").setsockopt(*option)
+                self._round_trip = time.monotonic() - begun
                 self._wire = wire
                 return wire
         raise failure
@@ -260,6 +330,7 @@ class AsyncLine(_Line, httpcore.AsyncNetworkBackend):
 
     def cut(self) -> None:
         """End whatever waits on the connection, if one was made."""
+        self.was_cut = True
         self.close()
 
     def close(self) -> None:
@@ -280,6 +351,7 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
         self._size = 0
         self._paused = False
         self._ended = False
+        self._copy: int | None = None
         self._failure: Exception | None = None
         self._readable = asyncio.Event()
         self._writable = asyncio.Event()
@@ -287,8 +359,7 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class.
 
     def data_received(self, data: bytes) -> None:
         """Keep what came, and let no more come while too much is unread."""
@@ -302,11 +373,16 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Note the end; the connection closes itself."""
+        if self._line.may_be_refused:
+            # A copy, to look for a refusal when asyncio has closed its own.
+            self._copy = os.dup(self.get_extra_info("socket").fileno())
         self._end(None)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wake whoever waits on a connection that is gone."""
+        if exc:
+            self._line.refused = self._line.may_be_refused
         self._end(exc)
 
     def pause_writing(self) -> None:
@@ -332,6 +408,7 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
         if not self._unread:
             if self._failure:
                 raise httpcore.ReadError(str(self._failure))
+            await self._look_for_refusal()
             return b""
         data = self._unread.popleft()
         if len(data) > max_bytes:
@@ -349,11 +426,11 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
         if self._ended:
             kind = httpcore.WriteError if self._line.has_written else httpcore.ConnectError
             raise kind("the server has closed this connection")
+        self._line.writing(buffer)
         self._transport.write(buffer)
-        self._line.wrote()
         if not self._writable.is_set():
             await _within(timeout, self._writable, httpcore.WriteTimeout)
-            self._line.wrote()
+            self._line.writing(buffer)
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -361,8 +438,23 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection at once: whatever was still to come is of no use to anybody."""
-        self._transport.abort()
-        self._end(ConnectionAbortedError("The connection was closed"))
+        if self._line.is_of_this_process:  # The event loop of a child would close its parent's.
+            self._transport.abort()
+        self._end(ConnectionAbortedError(_CUT))
+        self._close_copy()
+
+    async def _look_for_refusal(self) -> None:
+        try:
+            while self._copy is not None and self._line.may_be_refused and not self._line.refused:
+                self._line.refused = _is_reset(self._copy, 0)
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            self._close_copy()
+
+    def _close_copy(self) -> None:
+        if self._copy is not None:
+            os.close(self._copy)
+            self._copy = None
 
     async def start_tls(
         self,

@@ -8,31 +8,30 @@ from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
 
 import httpx
 
 from meshapi._core.connections.kept import AsyncKeptTransport, KeptTransport
 from meshapi._core.connections.routes import NetworkOptions, Routes
+from meshapi._core.connections.shelf import CLOSED
 from meshapi._core.fork import renew_in_child
 from meshapi.errors import ConfigurationError
-
-CLOSED = "The client is closed: make a new one"
 
 
 class Pool:
     """Connections for sync calls; a process has its own."""
 
-    def __init__(self, lent: httpx.Client | None, options: NetworkOptions) -> None:
+    def __init__(self, lent: httpx.Client | None, options: NetworkOptions, base_url: str) -> None:
         """Use the one that is lent, or open one.
 
         Raises:
-            ConfigurationError: an option, or a proxy of the environment, cannot work.
+            ConfigurationError: an option, or the environment's proxy to the URL, cannot work.
         """
         self.is_closed = False
         self._lent = lent
         if lent is None:
             self._routes = Routes(options)
+            self._routes.check(base_url)
             self._open()
             renew_in_child(self)
 
@@ -58,6 +57,7 @@ class Pool:
         """Leave its connections to the parent process, and begin without any."""
         self._finalizer.detach()
         self._transport.forget()
+        _of_parents.append(self._transport)
         self._open()
 
     def _open(self) -> None:
@@ -74,17 +74,20 @@ class AsyncPool:
     async generators, as `asyncio.run` does.
     """
 
-    def __init__(self, lent: httpx.AsyncClient | None, options: NetworkOptions) -> None:
+    def __init__(
+        self, lent: httpx.AsyncClient | None, options: NetworkOptions, base_url: str
+    ) -> None:
         """Use the one that is lent, in every loop, or open one per loop.
 
         Raises:
-            ConfigurationError: an option, or a proxy of the environment, cannot work.
+            ConfigurationError: an option, or the environment's proxy to the URL, cannot work.
         """
         self.is_closed = False
         self._lent = lent
-        self._by_loop: _ByLoop = WeakKeyDictionary()
+        self._by_loop: dict[AbstractEventLoop, _Kept] = {}
         if lent is None:
             self._routes = Routes(options)
+            self._routes.check(base_url)
             renew_in_child(self)
 
     @property
@@ -101,6 +104,7 @@ class AsyncPool:
         loop = asyncio.get_running_loop()
         client, _ = self._by_loop.get(loop, (None, None))
         if client is None or client.is_closed:
+            _forget_closed_loops(self._by_loop)
             client = self._open()
             guard = _closed_with_loop(client)
             self._by_loop[loop] = client, guard
@@ -118,11 +122,17 @@ class AsyncPool:
         """Leave its connections to the parent process, and begin without any."""
         # They are not even closed: an event loop's selector is the same one in both processes.
         _of_parents.append(self._by_loop)
-        self._by_loop = WeakKeyDictionary()
+        self._by_loop = {}
 
     def _open(self) -> httpx.AsyncClient:
         transport = AsyncKeptTransport(self._routes)
         return httpx.AsyncClient(transport=transport, cookies=_no_cookies())
+
+
+def _forget_closed_loops(by_loop: dict[AbstractEventLoop, _Kept]) -> None:
+    for loop in list(by_loop):
+        if loop.is_closed():
+            by_loop.pop(loop, None)
 
 
 async def _closed_with_loop(client: httpx.AsyncClient) -> AsyncGenerator[None]:
@@ -134,10 +144,9 @@ async def _closed_with_loop(client: httpx.AsyncClient) -> AsyncGenerator[None]:
         await asyncio.sleep(0)  # The sockets are closed by the loop's next turn.
 
 
-_ByLoop: TypeAlias = WeakKeyDictionary[
-    AbstractEventLoop, tuple[httpx.AsyncClient, AsyncGenerator[None]]
-]
-_of_parents: list[_ByLoop] = []
+_Kept: TypeAlias = tuple[httpx.AsyncClient, AsyncGenerator[None]]
+_of_parents: list[object] = []
+"""Kept for ever in a child process, where closing them would close them for the parent as well."""
 
 
 def _no_cookies() -> CookieJar:

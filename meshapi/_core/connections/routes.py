@@ -10,6 +10,7 @@ import ssl
 from contextlib import suppress
 from types import NoneType
 from typing import TypedDict
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -32,10 +33,10 @@ class Routes:
     """The ways from here to any host, read once from the options and the environment."""
 
     def __init__(self, options: NetworkOptions) -> None:
-        """Check the options, and the environment's proxies unless one is given.
+        """Check the options; of the environment's proxies, only what is used is checked.
 
         Raises:
-            ConfigurationError: an option, or a proxy of the environment, cannot work.
+            ConfigurationError: an option cannot work.
         """
         most = options["max_connections"]
         self.most = _MOST_CONNECTIONS if most is None else most
@@ -48,7 +49,16 @@ class Routes:
         self._trust = options["ssl_context"]
         given = options["proxy"]
         self._given = None if given is None else _proxy(given, "proxy")
-        self._of_environment = {} if self._given else _proxies_of_environment()
+        self._of_environment = {} if self._given else getproxies()
+
+    def check(self, url: str) -> None:
+        """Look whether the proxy to this URL, if there is one, can work.
+
+        Raises:
+            ConfigurationError: it cannot.
+        """
+        parts = urlsplit(url)
+        self.proxy_to(parts.scheme, parts.hostname or "", parts.port or 0)
 
     def trust(self) -> ssl.SSLContext:
         """Whom TLS trusts; the system's certificates are loaded when first asked for.
@@ -59,22 +69,16 @@ class Routes:
         return self._trust or _default_trust()
 
     def proxy_to(self, scheme: str, host: str, port: int) -> httpx.Proxy | None:
-        """The proxy that leads to a host; None where the way is direct."""
-        if self._given:
+        """The proxy that leads to a host; None where the way is direct.
+
+        Raises:
+            ConfigurationError: the proxy that the environment names cannot work.
+        """
+        name = next((each for each in (scheme, "all") if each in self._of_environment), None)
+        if self._given or name is None or _is_exempt(host.strip("[]"), port):
             return self._given
-        proxy = self._of_environment.get(scheme) or self._of_environment.get("all")
-        return None if proxy is None or _is_exempt(host.strip("[]"), port) else proxy
-
-
-def _proxies_of_environment() -> dict[str, httpx.Proxy]:
-    """The proxies that the environment names, by the scheme of the URLs they are for."""
-    if os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")).strip() == "*":
-        return {}
-    return {
-        scheme: _proxy(url if "://" in url else f"http://{url}", f"{scheme.upper()}_PROXY")
-        for scheme, url in getproxies().items()
-        if scheme in {"http", "https", "all"}
-    }
+        url = self._of_environment[name]
+        return _proxy(url if "://" in url else f"http://{url}", f"{name.upper()}_PROXY")
 
 
 def _proxy(url: str, name: str) -> httpx.Proxy:
@@ -95,7 +99,14 @@ def _is_exempt(host: str, port: int) -> bool:
     """Whether `NO_PROXY` names a host: by its name or domain, with its port, or by its network."""
     is_ipv6 = ":" in host
     forms = [f"[{host}]", host, f"[{host}]:{port}"] if is_ipv6 else [host, f"{host}:{port}"]
-    return any(proxy_bypass(form) for form in forms) or _is_in_exempt_network(host)
+    return (
+        "*" in _exempt() or any(proxy_bypass(form) for form in forms) or _is_in_exempt_network(host)
+    )
+
+
+def _exempt() -> list[str]:
+    entries = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
+    return [entry.strip() for entry in entries.split(",")]
 
 
 def _is_in_exempt_network(host: str) -> bool:
@@ -107,9 +118,9 @@ def _is_in_exempt_network(host: str) -> bool:
 
 def _exempt_networks() -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
     networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
-    for entry in os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")).split(","):
+    for entry in _exempt():
         with suppress(ValueError):
-            networks.append(ipaddress.ip_network(entry.strip().strip("[]"), strict=False))
+            networks.append(ipaddress.ip_network(entry.strip("[]"), strict=False))
     return networks
 
 

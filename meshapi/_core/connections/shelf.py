@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -10,6 +9,10 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import httpcore
 
+from meshapi._core.connections.guard import Guard
+from meshapi.errors import ConfigurationError
+
+CLOSED = "The client is closed: make a new one"
 _KEPT_SECONDS = 30.0
 
 _Place: TypeAlias = tuple[bytes, bytes, int]
@@ -51,38 +54,53 @@ class Shelf(Generic[ConnectionT]):
         self._idle_count = 0
         self._in_use: set[ConnectionT] = set()
         self._closed = False
-        self._lock = threading.Lock()
+        self._guard = Guard()
 
     def take(self, origin: httpcore.Origin) -> ConnectionT:
-        """Take the connection that was used last and is still good, else a new one."""
-        with self._lock:
+        """Take the connection that was used last and is still good, else a new one.
+
+        Raises:
+            ConfigurationError: the shelf is closed.
+        """
+        with self._guard:
+            if self._closed:
+                raise ConfigurationError(CLOSED)
             connection = self._take_idle(_place(origin)) or self._new(origin)
             self._in_use.add(connection)
             return connection
 
-    def put_back(self, origin: httpcore.Origin, connection: ConnectionT) -> None:
+    def put_back(
+        self, origin: httpcore.Origin, connection: ConnectionT, then: Callable[[], None]
+    ) -> None:
         """Keep a connection for the next request, unless its last one ended in another way."""
-        with self._lock:
-            self._in_use.discard(connection)
-            if self._closed or not connection.is_idle():
-                connection.close()
-            else:
-                self._keep(_place(origin), connection)
+        self._guard.soon(lambda: self._put_back(origin, connection, then))
 
     def close(self) -> None:
         """Close all; whoever uses one sees it end."""
-        with self._lock:
-            self._closed = True
-            while self._idle:
-                self._drop_oldest(next(iter(self._idle)))
-            for connection in self._in_use:
-                connection.cut()
+        self._guard.soon(self._close)
 
     def forget(self) -> None:
         """Close this process's copies of another's connections, before it has a second thread."""
         idle = [each for place in self._idle.values() for each in place]
         for connection in (*idle, *self._in_use):
             connection.close()
+
+    def _put_back(
+        self, origin: httpcore.Origin, connection: ConnectionT, then: Callable[[], None]
+    ) -> None:
+        self._in_use.discard(connection)
+        if self._closed or not connection.is_idle():
+            connection.close()
+        else:
+            self._keep(_place(origin), connection)
+        then()
+
+    def _close(self) -> None:
+        self._closed = True
+        while self._idle:
+            self._drop_oldest(next(iter(self._idle)))
+        for connection in self._in_use:
+            connection.cut()
 
     def _take_idle(self, place: _Place) -> ConnectionT | None:
         idle = self._idle.get(place)
