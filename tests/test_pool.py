@@ -29,9 +29,9 @@ from meshapi import (
     MeshAPIError,
     StreamInterrupted,
 )
-from meshapi._core.connections import network
 from meshapi._core.connections.connection import AsyncConnection
 from meshapi._core.connections.limit import AsyncLimit, Limit
+from meshapi._core.connections.line import shares
 from meshapi._core.connections.shelf import Shelf
 from tests.colours import Client, Sync
 from tests.pools import idle, in_use, pools
@@ -486,10 +486,10 @@ def test_calls_that_wait_for_a_connection_are_all_served(colour: Sync) -> None:
 
 def test_an_address_that_does_not_answer_leaves_time_for_the_next() -> None:
     found: Any = [(0, 0, 0, "", (host, 443)) for host in ("10.0.0.1", "10.0.0.2", "10.0.0.3")]
-    shares = [(host, round(seconds or 0)) for host, seconds in network._shares(found, 10)]
+    each = [(host, round(seconds or 0)) for host, seconds in shares(found, 10)]
 
-    assert shares == [("10.0.0.1", 1), ("10.0.0.2", 1), ("10.0.0.3", 10)]
-    assert list(network._shares(found[:1], None)) == [("10.0.0.1", None)]
+    assert each == [("10.0.0.1", 1), ("10.0.0.2", 1), ("10.0.0.3", 10)]
+    assert list(shares(found[:1], None)) == [("10.0.0.1", None)]
 
 
 def test_a_host_is_reached_by_whichever_address_answers(

@@ -103,6 +103,7 @@ def test_final_reads_what_is_left(colour: Sync) -> None:
         pytest.param((HELLO + DONE).replace("\n", "\r"), id="CR"),
         pytest.param("\ufeff" + HELLO + DONE, id="byte order mark"),
         pytest.param(HELLO.replace("data: ", "data:") + "data:[DONE]\n\n", id="no space"),
+        pytest.param("data:\n\ndata:\ndata: \n\n" + HELLO + DONE, id="blank data"),
         pytest.param(": ping\n\n" + HELLO + "retry: 3\n\nid: 1\n\n" + DONE, id="no data"),
     ],
 )

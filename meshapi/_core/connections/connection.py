@@ -7,9 +7,11 @@ from typing import Generic, TypeVar
 
 import httpcore
 
-from meshapi._core.connections.network import AsyncLine, Departure, Line
+from meshapi._core.connections.async_line import AsyncLine
+from meshapi._core.connections.line import Departure
 from meshapi._core.connections.proxies import async_through_proxy, through_proxy
 from meshapi._core.connections.routes import Routes
+from meshapi._core.connections.sync_line import Line
 
 HttpT = TypeVar(
     "HttpT",

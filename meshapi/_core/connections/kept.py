@@ -14,7 +14,7 @@ import httpx
 
 from meshapi._core.connections.connection import AsyncConnection, Connection
 from meshapi._core.connections.limit import AsyncLimit, Limit
-from meshapi._core.connections.network import Departure
+from meshapi._core.connections.line import Departure
 from meshapi._core.connections.routes import Routes
 from meshapi._core.connections.shelf import Shelf
 

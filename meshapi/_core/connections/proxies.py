@@ -8,8 +8,9 @@ from typing import TypedDict
 import httpcore
 import httpx
 
-from meshapi._core.connections.network import AsyncLine, Line
+from meshapi._core.connections.async_line import AsyncLine
 from meshapi._core.connections.routes import Routes
+from meshapi._core.connections.sync_line import Line
 
 
 class _Arguments(TypedDict):

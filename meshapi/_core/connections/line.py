@@ -1,0 +1,125 @@
+"""A line to a server: what is known of one connection, whatever colour it has."""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import httpcore
+
+from meshapi._core.token import mask_logs
+
+# At INFO, httpx writes down the status line of every answer, at DEBUG httpcore its headers.
+mask_logs("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
+
+CUT = "the connection was closed on this side"
+LOOK_SECONDS = 0.005
+"""How long to look for a refusal before looking again whether one may still come."""
+
+_SECONDS_PER_ADDRESS = 1.0
+"""The time that an address of a host has before the next one is tried."""
+
+_CROSSING_SECONDS = 0.05
+"""What a refusal may take to come back, besides the time of two ways there and back."""
+
+_Found: TypeAlias = tuple[int, int, int, str, tuple[str | int | bytes, ...]]
+
+
+class Departure:
+    """Whether any of a request has left: unless it is known that it has not, it may have."""
+
+    left = True
+
+    @classmethod
+    def of(cls, request: httpcore.Request) -> Departure:
+        """The one that came with a request."""
+        extensions: Mapping[str, Departure] = vars(request)[
+            "extensions"
+        ]  # By `vars`: it is untyped.
+        return extensions.get("departure") or cls()
+
+
+class LineFacts:
+    """What is known of one connection, whatever colour it has."""
+
+    def __init__(self) -> None:
+        """Begin without a connection."""
+        self._process = os.getpid()
+        self._departure = Departure()
+        self._used = False
+        self._kept = False
+        self._heard = False
+        self._wrote_at = 0.0
+        self.round_trip = 0.0
+        self.was_cut = False
+        self.refused = False
+        """Whether the server had closed a kept connection when the request reached it."""
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether it was made here; a child process has only copies of its parent's."""
+        return self._process == os.getpid()
+
+    @property
+    def has_written(self) -> bool:
+        """Whether anything has left since the request began."""
+        return self._wrote_at > 0
+
+    @property
+    def may_be_refused(self) -> bool:
+        """Whether the end of this connection may have crossed the request on its way.
+
+        So it is on a kept connection that nothing has come from, for as long as a refusal of the
+        request takes to come back.
+        """
+        if not self._kept or self._heard or self.was_cut:
+            return False
+        return time.monotonic() < self._wrote_at + _CROSSING_SECONDS + 2 * self.round_trip
+
+    def begin(self, departure: Departure) -> None:
+        """Begin a request."""
+        self._kept, self._used = self._used, True
+        self._heard, self._wrote_at = False, 0.0
+        self._departure = departure
+
+    def connecting(self) -> None:
+        """Note that a connection is made first."""
+        self._departure.left = False
+
+    def writing(self, data: bytes) -> None:
+        """Note what leaves: the request, or what a proxy is told before it."""
+        self._wrote_at = time.monotonic()
+        if not self._departure.left:
+            self._departure.left = data[:1].isalpha() and not data.startswith(b"CONNECT ")
+
+    def heard(self) -> None:
+        """Note that the server said something."""
+        self._heard = True
+
+    def check_process(self) -> None:
+        """Refuse to read here what another process was answered."""
+        if not self.is_of_this_process:
+            raise httpcore.ReadError("This connection belongs to the process that made it")
+
+
+def shares(found: Sequence[_Found], limit: float | None) -> Iterator[tuple[str, float | None]]:
+    """Each address of a host, and its seconds: one, and for the last all that is left."""
+    until = time.monotonic() + (math.inf if limit is None else limit)
+    for place, (*_, address) in enumerate(found, start=1):
+        left = max(0.001, until - time.monotonic())
+        share = left if place == len(found) else min(left, _SECONDS_PER_ADDRESS)
+        yield str(address[0]), None if share == math.inf else share
+
+
+def is_reset(descriptor: int, seconds: float) -> bool:
+    """Whether the other side refuses what was sent: it does once it has closed the connection."""
+    if not hasattr(select, "poll"):  # On Windows, where it is not known.
+        time.sleep(seconds)
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)  # An error or a full hang-up, which are told unasked.
+    return bool(poll.poll(seconds * 1000))
