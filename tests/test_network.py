@@ -171,33 +171,6 @@ def test_a_certificate_has_to_be_trusted(colour: Sync) -> None:
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("source", ["argument", "environment"])
-def test_a_proxy_is_called_instead(
-    source: str, colour: Sync, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with WireServer(ANSWER) as proxy:
-        if source == "environment":
-            monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        given = proxy.url if source == "argument" else None
-        client = colour.client(base_url="http://mesh.test", token="rsk_test", proxy=given)
-        colour.settle(client.chat.completions.create(QUESTION))
-        colour.settle(client.close())
-
-    assert proxy.requests[0].path == "http://mesh.test/v1/chat/completions"
-
-
-def test_a_proxy_that_refuses_is_repeated_as_not_sent(colour: Sync) -> None:
-    with WireServer(response("", status=407)) as proxy:
-        client = colour.client(
-            base_url="https://mesh.test", token="rsk_test", proxy=proxy.url, max_retries=0
-        )
-        with pytest.raises(ConnectionFailed) as caught:
-            colour.settle(client.chat.completions.create(QUESTION))
-        colour.settle(client.close())
-
-    assert caught.value.retry_safety == "not_sent"
-
-
 @pytest.mark.parametrize(
     ("script", "kind", "safety"),
     [

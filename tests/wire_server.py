@@ -117,10 +117,12 @@ class WireServer:
         *scripts: Script,
         greeting: Sequence[Step] = (),
         tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self.requests: list[Received] = []
         self.connections = 0
         self._tls = tls
+        self._host = host
         self._greeting = greeting
         self._scripts = scripts
         self._ready = threading.Event()
@@ -128,7 +130,8 @@ class WireServer:
 
     @property
     def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -136,7 +139,7 @@ class WireServer:
         self._loop.set_exception_handler(lambda _, __: None)
         self._stop = asyncio.Event()
         server = await asyncio.start_server(
-            self._serve, "127.0.0.1", 0, ssl=self._tls, limit=2**26, backlog=2000
+            self._serve, self._host, 0, ssl=self._tls, limit=2**26, backlog=2000
         )
         self.port: int = server.sockets[0].getsockname()[1]
         self._ready.set()

@@ -37,9 +37,8 @@ class Departure:
     @classmethod
     def of(cls, request: httpcore.Request) -> Departure:
         """The one that came with a request."""
-        extensions: Mapping[str, Departure] = vars(request)[
-            "extensions"
-        ]  # By `vars`: it is untyped.
+        # By `vars`, as httpcore leaves the type open.
+        extensions: Mapping[str, Departure] = vars(request)["extensions"]
         return extensions.get("departure") or cls()
 
 

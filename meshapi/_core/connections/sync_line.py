@@ -127,6 +127,11 @@ class Wire(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         """Speak TLS from here on."""
         left = bound.left(timeout, httpcore.ConnectTimeout)
+        try:
+            self.get_extra_info("socket").getpeername()
+        except OSError as error:  # It was reset: `ssl` would leave it open on its way out.
+            self.close()
+            raise httpcore.ConnectError(str(error)) from error
         self._stream = self._stream.start_tls(ssl_context, server_hostname, left)
         return self
 
