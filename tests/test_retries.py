@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshapi import (
@@ -20,6 +23,7 @@ from meshapi import (
     ConfigurationError,
     ConnectionFailed,
     DeadlineExceeded,
+    MeshAPI,
     MeshAPIError,
     RetryPolicy,
     RetrySafety,
@@ -162,28 +166,91 @@ def attempts(*, left: float, budget: RetryBudget | None = None, **policy: Any) -
     )
 
 
-@given(
-    hint=st.floats(0, 1e6),
-    left=st.floats(0, 1000),
-    longest=st.floats(0, 1000),
-    jitter=st.floats(0, 1),
+HINTS = st.one_of(
+    st.integers(0, 1200).map(str),
+    st.decimals(0, 1200, places=3).map(str),
+    st.decimals(0, 10**12, places=6).map(str),
+    st.sampled_from(["-1", "nan", "inf", "1e3", "", "soon", "9" * 400, "\xb2", PAST]),
+    st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=12),
 )
+CASES = st.tuples(HINTS, HINTS, HINTS, st.floats(0, 1000), st.floats(0, 1000), st.floats(0, 1))
+
+
+@settings(max_examples=100)
+@given(cases=st.lists(CASES, min_size=100, max_size=100))
 def test_a_wait_is_never_shorter_than_named_nor_longer_than_the_deadline(
-    hint: float, left: float, longest: float, jitter: float
+    cases: list[tuple[str, str, str, float, float, float]],
 ) -> None:
-    plan = attempts(left=left, max_retry_after=longest)
-    plan.jitter = lambda: jitter
-    error = MeshAPIError("busy", retry_after=hint, retry_safety="refused")
+    for seconds, milliseconds, in_body, left, longest, jitter in cases:
+        plan = attempts(left=left, max_retry_after=longest)
+        plan.jitter = lambda jitter=jitter: jitter  # type: ignore[misc]  # As of this turn.
+        hint = longest_wait({"retry-after": seconds, "retry-after-ms": milliseconds}, in_body)
+        error = MeshAPIError("busy", retry_after=hint, retry_safety="refused")
+        wait = plan.wait(error)
 
-    wait = plan.wait(error)
-    slept = not plan.give_up(error, wait)
+        if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,6})?", seconds):
+            assert hint is not None
+            assert hint >= float(seconds)
+        if not plan.give_up(error, wait):
+            assert wait < left
+            assert (hint or 0) <= wait <= (8 if hint is None else hint * 1.1)
+            assert (hint or 0) <= longest
+        elif hint is not None:
+            assert hint >= left or hint > longest
 
-    if slept:
-        assert hint <= wait < left
-        assert wait <= hint * 1.1
-        assert hint <= longest
-    else:
-        assert hint >= left or hint > longest
+
+ANSWERS = st.tuples(
+    st.sampled_from([200, 400, 402, 408, 429, 500, 501, 502, 503, 504, 529]), HINTS, st.booleans()
+)
+
+
+@settings(max_examples=300)
+@given(
+    answers=st.lists(ANSWERS, min_size=1, max_size=6),
+    deadline=st.floats(0.5, 400),
+    retries=st.integers(0, 4),
+    ambiguous=st.booleans(),
+)
+def test_a_call_is_billed_once_and_waits_as_told_whatever_the_gateway_says(
+    answers: list[tuple[int, str, bool]], deadline: float, retries: int, ambiguous: bool
+) -> None:
+    """The clock and the sleep are ours: a run takes no time, and what it waited is known."""
+    sent: list[httpx.Request] = []
+    waits: list[float] = []
+    named: list[float | None] = []
+    statuses: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        status, hint, in_body = answers[min(len(sent), len(answers) - 1)]
+        sent.append(request)
+        statuses.append(status)
+        headers = [] if in_body else [(b"retry-after", hint.encode("latin-1"))]
+        error = {"message": "no", **({"retry_after_seconds": hint} if in_body else {})}
+        body: dict[str, object] = {"choices": []} if status == 200 else {"error": error}
+        named.append(longest_wait({}, hint) if in_body else longest_wait({"retry-after": hint}))
+        return httpx.Response(status, headers=headers, json=body)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as lent:
+        policy = RetryPolicy(max_retries=retries, retry_ambiguous=ambiguous)
+        client = MeshAPI(token="rsk_test", http_client=lent, timeout=deadline, retry=policy)
+        transport = client.chat.completions._transport
+        transport.clock = lambda: sum(waits)
+        transport.sleep = waits.append
+        with suppress(APIStatusError):
+            client.chat.completions.create(QUESTION)
+
+    repeatable = {408, 429, 502, 503, 529}
+    for status, wait, slept in zip(statuses, named, waits, strict=False):
+        refused = status in repeatable or (status in {500, 504} and wait is not None)
+        assert refused or (ambiguous and status in {500, 504})
+        assert slept >= (wait or 0)
+        assert slept <= (8 if wait is None else wait * 1.1)
+    assert len(sent) == len(waits) + 1 <= retries + 1
+    assert sum(waits) < deadline
+    assert len({each.headers["idempotency-key"] for each in sent}) == 1
+    assert [each.headers["x-meshapi-attempt"] for each in sent] == [
+        str(number) for number in range(1, len(sent) + 1)
+    ]
 
 
 def test_jitter_is_given_up_before_the_deadline_is() -> None:
