@@ -221,6 +221,48 @@ runner.run(ask())
 assert all(os.waitpid(child, 0)[1] == 0 for child in children)
 runner.close()
 """,
+    "sync, a stream of the parent in a child": """
+import os
+slowly = ChatCompletionParams(messages=[{"role": "user", "content": "Hi slowly you"}])
+client = MeshAPI(base_url=url, token="rsk_local")
+stream = client.chat.completions.stream(slowly)
+text = next(stream).text + next(stream).text
+rest = []
+reading = threading.Thread(target=lambda: rest.extend(chunk.text for chunk in stream))
+reading.start()
+child = os.fork()
+if not child:
+    try:
+        next(stream)
+    except MeshAPIError:
+        stream.close()
+        os._exit(0)
+    os._exit(1)
+reading.join()
+assert text + "".join(rest) == "Hi slowly you", rest
+assert os.waitpid(child, 0)[1] == 0
+""",
+    "async, a stream of the parent in a child": """
+import os
+slowly = ChatCompletionParams(messages=[{"role": "user", "content": "Hi slowly you"}])
+async def main():
+    async with AsyncMeshAPI(base_url=url, token="rsk_local") as client:
+        stream = client.chat.completions.stream(slowly)
+        text = (await anext(stream)).text
+        child = os.fork()
+        if not child:
+            try:
+                asyncio.run(stream.__anext__())
+            except MeshAPIError:
+                asyncio.run(stream.close())
+                os._exit(0)
+            os._exit(1)
+        async for chunk in stream:
+            text += chunk.text
+        assert text == "Hi slowly you", text
+        assert os.waitpid(child, 0)[1] == 0
+asyncio.run(main())
+""",
     "sync, interrupted in a stream": """
 import signal
 client = MeshAPI(base_url=url, token="rsk_local")

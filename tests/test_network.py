@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import respx
 import trustme
 
 from meshapi import (
@@ -323,6 +324,30 @@ def test_a_lent_client_does_not_replace_the_token() -> None:
         )
 
     assert server.requests[0].headers["authorization"] == "Bearer rsk_test"
+
+
+def test_a_lent_client_that_cannot_connect_has_sent_nothing() -> None:
+    with httpx.Client() as lent:
+        client = MeshAPI(base_url="http://127.0.0.1:1", token="rsk_test", http_client=lent)
+        with pytest.raises(ConnectionFailed) as caught:
+            client.chat.completions.create(QUESTION, max_retries=0)
+
+    assert caught.value.retry_safety == "not_sent"
+
+
+@pytest.mark.parametrize("failure", [httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError])
+def test_a_failure_that_a_mock_plays_may_have_been_billed(
+    failure: type[httpx.TransportError], colour: Sync
+) -> None:
+    with respx.mock:
+        route = respx.post("https://api.meshapi.ai/v1/chat/completions").mock(side_effect=failure)
+        client = colour.client(token="rsk_test")
+        with pytest.raises(ConnectionFailed) as caught:
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert caught.value.retry_safety == "ambiguous"
+    assert route.call_count == 1
 
 
 def test_a_client_that_is_closed_during_a_wait_sends_nothing_more(colour: Sync) -> None:

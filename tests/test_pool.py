@@ -135,7 +135,7 @@ def server_that_closes(how: str) -> Generator[tuple[str, list[bytes]]]:
         select.select(connections, [], [])
         if how == "FIN":
             connections[0].shutdown(socket.SHUT_WR)
-            time.sleep(0.01)
+        time.sleep(0.01)  # The client waits for its answer by now.
         connections[0].close()  # With bytes unread: the system refuses them.
         with listener.accept()[0] as second:
             answer(second)

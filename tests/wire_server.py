@@ -94,7 +94,10 @@ def http_chunk(body: bytes | str) -> bytes:
 
 
 def echo(request: Received) -> list[Step]:
-    """Answer with the question, whole or word by word, and leave the connection open."""
+    """Answer with the question, whole or word by word, and leave the connection open.
+
+    The word "slowly" has a wait after it.
+    """
     asked = cast("dict[str, Any]", request.json())
     text: str = asked["messages"][-1]["content"]
     if not asked.get("stream"):
@@ -102,7 +105,10 @@ def echo(request: Received) -> list[Step]:
         return [response(json.dumps(answer), headers={"connection": "keep-alive"})]
     chunks = [{"choices": [{"delta": {"content": word}}]} for word in re.findall(r"\S+\s*", text)]
     pieces = [*(json.dumps(each) for each in chunks), "[DONE]"]
-    return [CHUNKED, *(http_chunk(f"data: {each}\n\n") for each in pieces), LAST_CHUNK]
+    steps: list[Step] = [CHUNKED]
+    for piece in pieces:
+        steps += [http_chunk(f"data: {piece}\n\n"), 0.3 if "slowly" in piece else b""]
+    return [*steps, LAST_CHUNK]
 
 
 class WireServer:

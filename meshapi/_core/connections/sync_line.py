@@ -46,13 +46,12 @@ class Line(LineFacts, httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         """Try one address of the host after the other; the limit is for all of them."""
         self.connecting()
-        limit = bound.left(timeout, httpcore.ConnectTimeout)
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address, share in shares(found, limit):
+        for address, share in shares(found, bound.left(timeout, httpcore.ConnectTimeout)):
             begun = time.monotonic()
             try:
                 stream = super().connect_tcp(address, port, share, local_address, socket_options)

@@ -1,0 +1,581 @@
+"""The promises of `docs/reliability.md`, each with a fault that breaks it."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+RETRY = "_core/retry.py"
+TRANSPORT = "_core/transport.py"
+READER = "_core/reader.py"
+EXCHANGE = "_core/exchange.py"
+TOKEN = "_core/token.py"
+EVENTS = "_core/events.py"
+STREAMS = "_core/streams.py"
+CONNECTIONS = "_core/connections/"
+
+BILLING = [
+    Mutation(
+        "Codes that stand for a failed job are final",
+        RETRY,
+        "    if code in FINAL_CODES:\n",
+        "    if False:\n",
+        "test_faults.py -k 503",
+    ),
+    Mutation(
+        "What never left is not sent",
+        TRANSPORT,
+        '(httpx.ConnectError, ConnectionFailed, "not_sent"',
+        '(httpx.ConnectError, ConnectionFailed, "ambiguous"',
+        "test_network.py -k lent",
+    ),
+    Mutation(
+        "A proxy that fails has sent nothing on",
+        TRANSPORT,
+        'if safety == "ambiguous" and not has_left:',
+        "if False:",
+        "test_proxies.py -k tunnel",
+    ),
+    Mutation(
+        "A deadline that passes before the request left is not sent",
+        TRANSPORT,
+        '"ambiguous" if has_left else "not_sent"',
+        '"ambiguous"',
+        "test_proxies.py -k stalls",
+    ),
+    Mutation(
+        "A request to a kept connection that was closed is not sent",
+        CONNECTIONS + "sync_line.py",
+        "            line.refused = line.may_be_refused\n",
+        "",
+        "test_pool.py -k closed_as",
+    ),
+    Mutation(
+        "So it is where the end crosses the request",
+        CONNECTIONS + "sync_line.py",
+        "            self._look_for_refusal()\n",
+        "            pass\n",
+        "test_pool.py -k closed_as",
+    ),
+    Mutation(
+        "So it is on asyncio",
+        CONNECTIONS + "async_line.py",
+        "            await self._look_for_refusal()\n",
+        "",
+        "test_pool.py -k closed_as",
+    ),
+    Mutation(
+        "A kept connection that ends later may have been billed",
+        CONNECTIONS + "line.py",
+        "_CROSSING_SECONDS = 0.05",
+        "_CROSSING_SECONDS = 5.0",
+        "test_pool.py -k ends_in_another_way",
+    ),
+    Mutation(
+        "After an event, a stream may have been billed",
+        READER,
+        '                error.retry_safety = "ambiguous"\n',
+        "                pass\n",
+        "test_faults.py -k after_an_event -k streams",
+    ),
+    Mutation(
+        "An error in a 200 is that error",
+        "_core/call.py",
+        "    if error := in_band_error(answer, reply.meta, reply.token):\n",
+        "    if error := None:\n",
+        "test_faults.py -k answers",
+    ),
+    Mutation(
+        "4xx and 501 are final",
+        RETRY,
+        "    if status < 500 or status == 501:\n",
+        "    if status < 500:\n",
+        "test_faults.py -k 501",
+    ),
+    Mutation(
+        "A bad 200 is final",
+        "_core/call.py",
+        "    return InvalidResponse(message, retry_after=wait, meta=reply.meta)\n",
+        "    return InvalidResponse(message, retry_after=wait, meta=reply.meta,"
+        ' retry_safety="refused")\n',
+        "test_faults.py -k answers",
+    ),
+    Mutation(
+        "A bad first event is a bad 200",
+        READER,
+        '        return "ambiguous" if self.events else "final"\n',
+        '        return "ambiguous"\n',
+        "test_faults.py -k first_event",
+    ),
+    Mutation(
+        "529 is refused",
+        RETRY,
+        "    if status in {408, 429, 502, 503, 529}:\n",
+        "    if status in {408, 429, 502, 503}:\n",
+        "test_faults.py -k 529",
+    ),
+    Mutation(
+        "A 5xx that names a wait is refused",
+        RETRY,
+        '    return "refused" if names_wait else "ambiguous"\n',
+        '    return "ambiguous"\n',
+        "test_faults.py -k names_a_wait",
+    ),
+    Mutation(
+        "Any other lost answer may have been billed",
+        TRANSPORT,
+        '    (Exception, ConnectionFailed, "ambiguous",',
+        '    (Exception, ConnectionFailed, "not_sent",',
+        "test_faults.py -k hung_up",
+    ),
+    Mutation(
+        "What may have been billed is sent once",
+        RETRY,
+        "            return self.retry_ambiguous\n",
+        "            return True\n",
+        "test_faults.py -k hung_up",
+    ),
+    Mutation(
+        "One key for all attempts",
+        EXCHANGE,
+        '            "x-meshapi-attempt": str(self.attempts.count),\n',
+        '            "x-meshapi-attempt": str(self.attempts.count),\n'
+        '            "idempotency-key": str(uuid.uuid4()),\n',
+        "test_retries.py -k attempts_share",
+    ),
+    Mutation(
+        "Attempts are numbered",
+        EXCHANGE,
+        '"x-meshapi-attempt": str(self.attempts.count)',
+        '"x-meshapi-attempt": "1"',
+        "test_retries.py -k attempts_share",
+    ),
+    Mutation(
+        "The longest wait counts",
+        RETRY,
+        "    return max((wait for wait in waits if wait is not None), default=None)\n",
+        "    return min((wait for wait in waits if wait is not None), default=None)\n",
+        "test_faults.py -k wait_of",
+    ),
+    Mutation(
+        "Never earlier than told",
+        RETRY,
+        "            return error.retry_after * (1 + jitter / 10)\n",
+        "            return error.retry_after * (1 - jitter / 10)\n",
+        "test_retries.py -k never_shorter",
+    ),
+    Mutation(
+        "Half of our own wait is fixed",
+        RETRY,
+        "        return longest * (1 + jitter) / 2\n",
+        "        return longest * jitter\n",
+        "test_retries.py -k doubles",
+    ),
+    Mutation(
+        "A hint is made of ASCII digits",
+        RETRY,
+        'r"[0-9]{1,12}(\\.[0-9]{1,6})?"',
+        'r"\\d{1,12}(\\.[0-9]{1,6})?"',
+        "test_retries.py -k means_nothing",
+    ),
+    Mutation(
+        "A wait that is longer than the deadline is not slept",
+        RETRY,
+        "        if wait >= self.left:\n            return True\n",
+        "",
+        "test_retries.py",
+    ),
+    Mutation(
+        "A wait that is longer than max_retry_after is not slept",
+        RETRY,
+        "            return error.retry_after > self.policy.max_retry_after\n",
+        "            return False\n",
+        "test_faults.py -k wait_of",
+    ),
+    Mutation(
+        "A dead gateway sees ten repeats",
+        RETRY,
+        "            if self._tenths < 10:\n                return False\n",
+        "",
+        "test_retries.py -k dead",
+    ),
+    Mutation(
+        "A named wait costs no budget",
+        RETRY,
+        "        if error.retry_after is not None:\n            return error.retry_after > ",
+        "        if not self.budget.spend():\n            return True\n"
+        "        if error.retry_after is not None:\n            return error.retry_after > ",
+        "test_retries.py -k costs_no_budget",
+    ),
+]
+
+TIME = [
+    Mutation(
+        "Sync: one deadline over all reads",
+        CONNECTIONS + "deadline.py",
+        "        return left if timeout is None else min(timeout, left)\n",
+        "        return timeout\n",
+        "test_faults.py -k drips",
+    ),
+    Mutation(
+        "Async: one deadline over all reads",
+        TRANSPORT,
+        "    try:\n        async with asyncio.timeout(exchange.left):\n"
+        "            piece = await anext(pieces, None)\n",
+        "    try:\n        if True:\n            piece = await anext(pieces, None)\n",
+        "test_faults.py -k drips",
+    ),
+    Mutation(
+        "Comments and single bytes are no event",
+        TRANSPORT,
+        "    exchange.heard()\n        for event in reader.end():\n            yield event\n"
+        "        if reader.done and pool.is_own:\n            _drain",
+        "exchange.heard()\n        for event in reader.end():\n            yield event\n"
+        "        if reader.done and pool.is_own:\n            _drain",
+        "test_faults.py -k for_ever",
+    ),
+    Mutation(
+        "An upload is held to the deadline",
+        CONNECTIONS + "sync_line.py",
+        "            self._stream.write(buffer[start : start + _SLICE], left)\n",
+        "            self._stream.write(buffer[start : start + _SLICE], timeout)\n",
+        "test_network.py -k upload",
+    ),
+    Mutation(
+        "All addresses of a host share the limit",
+        CONNECTIONS + "line.py",
+        "min(left, _SECONDS_PER_ADDRESS)",
+        "limit",
+        "test_pool.py -k leaves_time",
+    ),
+    Mutation(
+        "An idle limit keeps what had come",
+        READER,
+        "            error.partial = self.partial\n",
+        "            pass\n",
+        "test_faults.py -k silence",
+    ),
+]
+
+COMPLETE = [
+    Mutation(
+        "A clean end that is too early is no success",
+        READER,
+        "        if not (self.done or self._fold.complete):\n            raise self.interrupted("
+        '"it ended too early")',
+        '        if False:\n            raise self.interrupted("it ended too early")',
+        "test_faults.py -k clean_end",
+    ),
+    Mutation(
+        "A cut is no success",
+        READER,
+        "        if self._fold.complete:\n            return None\n",
+        "        return None\n",
+        "test_faults.py -k cut",
+    ),
+    Mutation(
+        "A complete answer that is cut is a success",
+        READER,
+        "        if self._fold.complete:\n            return None\n",
+        "",
+        "test_streams.py -k complete",
+    ),
+    Mutation(
+        "NaN is no JSON",
+        READER,
+        "        if says_nan(event.data):\n",
+        "        if False:\n",
+        "test_faults.py -k NaN",
+    ),
+    Mutation(
+        "An event that is no UTF-8 is not repaired",
+        EVENTS,
+        '            data = b"\\n".join(self._data).decode()\n',
+        '            data = b"\\n".join(self._data).decode("utf-8", "replace")\n',
+        "test_faults.py -k UTF",
+    ),
+    Mutation(
+        "A byte-order mark is ignored",
+        EVENTS,
+        "            line = line.removeprefix(_BOM)\n",
+        "            pass\n",
+        "test_streams.py -k mark",
+    ),
+    Mutation(
+        "CR and LF may be cut apart",
+        EVENTS,
+        '        if after_cr and data.startswith(b"\\n"):\n',
+        "        if False:\n",
+        "test_events.py",
+    ),
+    Mutation(
+        "A block without data is no event",
+        READER,
+        "                if text:\n",
+        "                if True:\n",
+        "test_streams.py -k complete",
+    ),
+    Mutation(
+        "Every member of a gzip body is read",
+        "_core/inflate.py",
+        "self._inflater.unconsumed_tail or self._next_member()",
+        "self._inflater.unconsumed_tail",
+        "test_faults.py -k member",
+    ),
+]
+
+BOUNDS = [
+    Mutation(
+        "An answer is bounded",
+        EXCHANGE,
+        "        if self._size > limit:\n",
+        "        if False:\n",
+        "test_faults.py -k allowed -k answers",
+    ),
+    Mutation(
+        "An error page is read so far",
+        EXCHANGE,
+        "            return self._size < _MAX_ERROR_BYTES\n",
+        "            return True\n",
+        "test_memory.py -k error",
+    ),
+    Mutation(
+        "An event is bounded",
+        EVENTS,
+        "        if self._size > self._max_event_bytes:\n",
+        "        if False:\n",
+        "test_events.py -k bound",
+    ),
+    Mutation(
+        "A bomb is inflated in pieces",
+        "_core/inflate.py",
+        "self._inflater.decompress(data, _PIECE)",
+        "self._inflater.decompress(data)",
+        "test_memory.py -k inflated",
+    ),
+    Mutation(
+        "Bytes that stand for nothing are bounded",
+        "_core/inflate.py",
+        "        if self._without_output > _MOST_WITHOUT_OUTPUT:\n",
+        "        if False:\n",
+        "test_faults.py -k stands_for_nothing",
+    ),
+]
+
+SECRETS = [
+    Mutation(
+        "A token has no repr",
+        TOKEN,
+        '        return "Token(***)"\n',
+        '        return f"Token({self._value})"\n',
+        "test_errors.py test_settings.py",
+    ),
+    Mutation(
+        "A malformed token is refused",
+        TOKEN,
+        "    if not is_token(token):\n",
+        "    if False:\n",
+        "test_errors.py -k token",
+    ),
+    Mutation(
+        "An echo in a body is masked",
+        TOKEN,
+        '        return text.replace(self._value, "***")\n',
+        "        return text\n",
+        "test_faults.py -k token",
+    ),
+    Mutation(
+        "An echo in a header is not logged",
+        TOKEN,
+        "            text = token.hide_in_text(text)\n",
+        "            pass\n",
+        "test_faults.py -k header",
+    ),
+    Mutation(
+        "What a stream said is in no traceback",
+        TRANSPORT,
+        "        raise failure.with_traceback(None)\n\n\nasync def _async_events",
+        "        raise failure\n\n\nasync def _async_events",
+        "test_faults.py -k after_an_event",
+    ),
+    Mutation(
+        "A status line is in no repr",
+        TRANSPORT,
+        'response.extensions.pop("reason_phrase", None)  # A server\'s own words, for our repr.\n'
+        "            exchange.answered(response.status_code, response.headers.multi_items())\n"
+        "            return response\n        raise failure\n\n    def _whole",
+        "exchange.answered(response.status_code, response.headers.multi_items())\n"
+        "            return response\n        raise failure\n\n    def _whole",
+        "test_faults.py -k status_line",
+    ),
+    Mutation(
+        "A redirect is not followed",
+        TRANSPORT,
+        "                response = http.send(request, stream=True, auth=None,"
+        " follow_redirects=False)\n",
+        "                response = http.send(request, stream=True, auth=None,"
+        " follow_redirects=True)\n",
+        "test_settings.py test_faults.py -k redirect",
+    ),
+    Mutation(
+        "Cookies are not kept",
+        CONNECTIONS + "pool.py",
+        "DefaultCookiePolicy(allowed_domains=[])",
+        "DefaultCookiePolicy()",
+        "test_network.py -k cookies",
+    ),
+]
+
+PROCESS = [
+    Mutation(
+        "A child process has a pool of its own",
+        "_core/fork.py",
+        "    os.register_at_fork(after_in_child=_renew_all)\n",
+        "    pass\n",
+        "test_lifecycle.py -k fork",
+    ),
+    Mutation(
+        "A child does not read its parent's streams",
+        STREAMS,
+        "        self._check_process()\n        with self._one_at_a_time:\n",
+        "        with self._one_at_a_time:\n",
+        "test_lifecycle.py -k parent",
+    ),
+    Mutation(
+        "Connections are closed with their event loop",
+        CONNECTIONS + "pool.py",
+        "            await anext(guard)\n",
+        "",
+        "test_lifecycle.py -k one_loop",
+    ),
+    Mutation(
+        "Event loops are let go",
+        CONNECTIONS + "pool.py",
+        "            _forget_closed_loops(self._by_loop)\n",
+        "",
+        "test_pool.py -k loops",
+    ),
+    Mutation(
+        "A cancelled call gives its place back",
+        CONNECTIONS + "limit.py",
+        "            self._give_up(turn)\n            if isinstance",
+        "            if isinstance",
+        "test_pool.py -k first_among_tasks",
+    ),
+    Mutation(
+        "A place that comes too late is passed on",
+        CONNECTIONS + "limit.py",
+        "    def _give_up(self, turn: asyncio.Event) -> None:\n"
+        "        if not self._turns.give_up(turn):\n            self.leave()\n",
+        "    def _give_up(self, turn: asyncio.Event) -> None:\n        self._turns.give_up(turn)\n",
+        "test_pool.py -k passed_on",
+    ),
+    Mutation(
+        "Who comes first is served first",
+        CONNECTIONS + "limit.py",
+        "self._waiting.popitem(last=False)[0]",
+        "self._waiting.popitem(last=True)[0]",
+        "test_pool.py -k served_first",
+    ),
+    Mutation(
+        "There are no more connections than allowed",
+        CONNECTIONS + "limit.py",
+        "        if not self._free:\n            return False\n",
+        "",
+        "test_pool.py -k all_served",
+    ),
+    Mutation(
+        "A collected stream waits for no lock",
+        CONNECTIONS + "guard.py",
+        "self._lock.acquire(blocking=False)",
+        "self._lock.acquire(timeout=30)",
+        "test_pool.py -k collected",
+    ),
+    Mutation(
+        "A connection that its server closed is not used",
+        CONNECTIONS + "connection.py",
+        "return in_time and inner is not None and not inner.has_expired()",
+        "return in_time and inner is not None",
+        "test_pool.py -k closed_in_between",
+    ),
+    Mutation(
+        "Idle connections expire",
+        CONNECTIONS + "shelf.py",
+        "        while idle[0].idle_until < now:\n            self._drop_oldest(place)\n",
+        "",
+        "test_pool.py -k half_a_minute",
+    ),
+    Mutation(
+        "A stream gives its connection back",
+        TRANSPORT,
+        "            _drain(pieces)\n",
+        "            pass\n",
+        "test_pool.py -k every_kind",
+    ),
+    Mutation(
+        "The drain is bounded in time",
+        TRANSPORT,
+        "with suppress(*_FOREIGN), at_most(_DRAIN_SECONDS):",
+        "with suppress(*_FOREIGN):",
+        "test_pool.py -k stays_open",
+    ),
+    Mutation(
+        "The drain is bounded in size",
+        TRANSPORT,
+        "        for _ in islice(pieces, _DRAIN_PIECES):\n",
+        "        for _ in pieces:\n",
+        "test_pool.py -k goes_on",
+    ),
+    Mutation(
+        "A closed client sends nothing more",
+        CONNECTIONS + "shelf.py",
+        "            if self._closed:\n                raise ConfigurationError(CLOSED)\n",
+        "",
+        "test_pool.py -k ends_the_wait",
+    ),
+    Mutation(
+        "A stream outlives its client",
+        TRANSPORT,
+        "        events = _events(self.pool, exchange, reader, response)\n",
+        "        events = _events(type('', (), {'is_own': True})(), exchange, reader, response)\n",
+        "test_pool.py -k outlives",
+    ),
+    Mutation(
+        "A client that is dropped closes its connections",
+        CONNECTIONS + "pool.py",
+        "        self._finalizer = weakref.finalize(self, self._transport.close)\n",
+        "        self._finalizer = weakref.finalize(self, str)\n",
+        "test_lifecycle.py -k sync",
+    ),
+    Mutation(
+        "Closing ends an async stream that is opening",
+        STREAMS,
+        "            self._opener.cancel()\n",
+        "            pass\n",
+        "test_streams.py -k first_event",
+    ),
+    Mutation(
+        "Certificates are loaded when they are needed",
+        CONNECTIONS + "connection.py",
+        '            trust = routes.trust() if origin.scheme == b"https" else None\n'
+        "            super().__init__(httpcore.HTTPConnection",
+        "            trust = routes.trust()\n            super().__init__(httpcore.HTTPConnection",
+        "test_pool.py -k certificates",
+    ),
+    Mutation(
+        "NO_PROXY takes IPv6",
+        CONNECTIONS + "routes.py",
+        'forms = [f"[{host}]", host, f"[{host}]:{port}"] if is_ipv6 else [host, f"{host}:{port}"]',
+        'forms = [host, f"{host}:{port}"]',
+        "test_proxies.py -k no_proxy",
+    ),
+    Mutation(
+        "Mocks see through the pool",
+        CONNECTIONS + "connection.py",
+        "httpcore.HTTPConnection(origin, trust, network_backend=line), line)",
+        'type("Own", (httpcore.HTTPConnection,), {"handle_request":'
+        " httpcore.HTTPConnection.handle_request})(origin, trust, network_backend=line), line)",
+        "test_interception.py -k respx",
+    ),
+]
+
+MUTATIONS = BILLING + TIME + COMPLETE + BOUNDS + SECRETS + PROCESS
