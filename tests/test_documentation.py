@@ -88,3 +88,13 @@ def test_the_quick_start_is_two_commands() -> None:
 def test_a_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", page))
+    tests = "".join(each.read_text() for each in (ROOT / "tests").glob("test_*.py"))
+    defined = set(re.findall(r"def (test_\w+)\(", tests))
+
+    assert len(named) > 30
+    assert named <= defined

@@ -140,7 +140,8 @@ def server_that_closes(how: str) -> Generator[tuple[str, list[bytes]]]:
         with listener.accept()[0] as second:
             answer(second)
 
-    thread = threading.Thread(target=serve)
+    listener.settimeout(5)
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}", read
     thread.join()

@@ -16,6 +16,7 @@ from meshapi import (
     ConfigurationError,
     ConnectionFailed,
     InvalidRequest,
+    InvalidResponse,
     MeshAPI,
     Timeout,
 )
@@ -218,6 +219,19 @@ def test_a_lent_client_is_used_and_not_closed(colour: Sync) -> None:
     colour.settle(client.close())
 
     assert not mocked.is_closed
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_nothing_goes_to_where_a_redirect_points(status: int, colour: Sync) -> None:
+    with WireServer(b"") as elsewhere:
+        redirect = response("", status=status, headers={"location": elsewhere.url})
+        with WireServer(redirect) as server:
+            client = colour.client(base_url=server.url, token="rsk_test")
+            with pytest.raises(InvalidResponse, match="redirected"):
+                colour.settle(client.chat.completions.create(QUESTION))
+            colour.settle(client.close())
+
+    assert elsewhere.connections == 0
 
 
 def test_a_redirect_is_not_followed_even_by_a_lent_client_that_would() -> None:

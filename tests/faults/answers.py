@@ -107,6 +107,12 @@ FAULTS = {
         safety="final",
         facts={"status_code": 400, "meta.status_code": 200},
     ),
+    "an error beside an answer": Fault(
+        script=body(GOOD[:-1] + ', "error": {"message": "no", "code": 400}}'),
+        raises=BadRequest,
+        safety="final",
+        facts={"status_code": 400, "meta.status_code": 200},
+    ),
     "a busy provider in a 200": Fault(
         script=body('{"error": {"code": "upstream_error", "message": "no"}}'),
         raises=UpstreamError,

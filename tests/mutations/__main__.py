@@ -69,6 +69,9 @@ def main() -> int:
             copy = copies.get()
             try:
                 caught = is_caught(mutation, copy)
+            except LookupError as error:
+                caught = False
+                print(error)  # noqa: T201  # A report.
             finally:
                 copies.put(copy)
             print("caught  " if caught else "SURVIVED", mutation.promise, flush=True)  # noqa: T201  # A report.
