@@ -239,6 +239,33 @@ def test_a_token_that_cannot_be_sent_is_refused_and_not_shown(token: str, colour
     colour.settle(client.close())
 
 
+@pytest.mark.parametrize("token", ["rsk_5ECRET\n", "rsk_5ECRET\x00", "rsk_5ECRETé"])
+@pytest.mark.parametrize("source", ["environment", "function", "option of a copy"])
+def test_a_malformed_token_is_not_shown_wherever_it_comes_from(
+    source: str, token: str, colour: Sync, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    caplog.set_level("DEBUG")
+    if source == "environment":
+        # As `os.environ` refuses a zero byte, the way there is stood in for.
+        monkeypatch.setattr("os.environ", {"MESHAPI_TOKEN": token})
+
+    def use(url: str) -> None:
+        if source == "environment":
+            colour.client(base_url=url)
+        elif source == "function":
+            client = colour.client(base_url=url, token=lambda: token)
+            colour.settle(client.chat.completions.create(QUESTION))
+        else:
+            colour.client(base_url=url, token="rsk_test").with_options(token=token)
+
+    with WireServer(b"") as server, pytest.raises(ConfigurationError, match="(?i)token") as caught:
+        use(server.url)
+
+    caught.value.__traceback__ = package_frames(caught.value)
+    assert "5ECRET" not in scan(caught.value) + caplog.text
+    assert server.connections == 0
+
+
 @pytest.mark.parametrize("where", ["message", "body", "param"])
 def test_a_token_that_a_server_echoes_is_masked(where: str, colour: Sync) -> None:
     body = {"error": {"code": "unauthorized", "message": "No.", where: f"Bad key {SECRET}!"}}
