@@ -258,7 +258,7 @@ def test_a_malformed_token_is_not_shown_wherever_it_comes_from(
         else:
             colour.client(base_url=url, token="rsk_test").with_options(token=token)
 
-    with WireServer(b"") as server, pytest.raises(ConfigurationError, match="(?i)token") as caught:
+    with WireServer(b"") as server, pytest.raises(ConfigurationError, match=r"(?i)token") as caught:
         use(server.url)
 
     caught.value.__traceback__ = package_frames(caught.value)
