@@ -106,15 +106,6 @@ class Exchange(Generic[PayloadT]):
         """Seconds that the next bytes may take; 0 once the limit has passed."""
         return min(max(0.0, self._patience - self._clock()), _LONGEST_WAIT)
 
-    def check_time(self) -> None:
-        """Stop where bytes come, but too late.
-
-        Raises:
-            DeadlineExceeded: the limit has passed.
-        """
-        if not self.left:
-            raise self.too_late("ambiguous")
-
     def too_late(self, safety: RetrySafety, limit: str | None = None) -> DeadlineExceeded:
         """The error for a limit that passed: the one in force, unless another is named."""
         limit = limit or self._limit
@@ -138,25 +129,25 @@ class Body:
         self._exchange = exchange
         self._pieces: list[bytes] = []
         self._size = 0
+        settings = exchange.settings
+        self._most = _MAX_ERROR_BYTES if exchange.failed else settings.max_response_bytes
 
-    def take(self, piece: bytes) -> bool:
-        """Take a piece; False once an error page is long enough to be read.
+    def take(self, piece: bytes | None) -> bool:
+        """Take a piece; False where no more is wanted: at the end, or once it is too long."""
+        if piece is None:
+            return False
+        self._pieces.append(piece)
+        self._size += len(piece)
+        return self._size <= self._most
+
+    def reply(self) -> Reply:
+        """The whole answer, or the beginning of an error page; without a byte-order mark.
 
         Raises:
             InvalidResponse: the answer is larger than `max_response_bytes`.
         """
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._exchange.failed:
-            return self._size < _MAX_ERROR_BYTES
-        limit = self._exchange.settings.max_response_bytes
-        if self._size > limit:
-            raise InvalidResponse(
-                f"The answer is larger than {limit} bytes", meta=self._exchange.meta
-            )
-        return True
-
-    def reply(self) -> Reply:
-        """The whole answer; a byte-order mark is not part of it."""
+        if self._size > self._most and not self._exchange.failed:
+            message = f"The answer is larger than {self._most} bytes"
+            raise InvalidResponse(message, meta=self._exchange.meta)
         content = b"".join(self._pieces).removeprefix(b"\xef\xbb\xbf")
         return Reply(content, self._exchange.meta, self._exchange.token)

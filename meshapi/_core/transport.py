@@ -148,7 +148,7 @@ class Transport:
         body = Body(exchange)
         pieces = _pieces(response)
         try:
-            while (piece := _next(exchange, pieces)) is not None and body.take(piece):
+            while body.take(_next(exchange, pieces)):
                 pass
         except (ConnectionFailed, InvalidResponse):
             if not exchange.failed:
@@ -259,7 +259,7 @@ class AsyncTransport:
         body = Body(exchange)
         pieces = _async_pieces(response)
         try:
-            while (piece := await _anext(exchange, pieces)) is not None and body.take(piece):
+            while body.take(await _anext(exchange, pieces)):
                 pass
         except (ConnectionFailed, InvalidResponse):
             if not exchange.failed:
@@ -384,8 +384,10 @@ def _next(exchange: Exchange[PayloadT], pieces: Iterator[bytes]) -> bytes | None
     except _FOREIGN as error:
         failure = _failure(error, exchange)
     else:
-        exchange.check_time()
-        return piece
+        if exchange.left:
+            return piece
+        failure = exchange.too_late("ambiguous")
+        piece = None  # What a server said is no part of a traceback.
     raise failure
 
 
@@ -396,8 +398,10 @@ async def _anext(exchange: Exchange[PayloadT], pieces: AsyncIterator[bytes]) -> 
     except _FOREIGN as error:
         failure = _failure(error, exchange)
     else:
-        exchange.check_time()
-        return piece
+        if exchange.left:
+            return piece
+        failure = exchange.too_late("ambiguous")
+        piece = None  # What a server said is no part of a traceback.
     raise failure
 
 

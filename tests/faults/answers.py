@@ -17,7 +17,7 @@ from meshapi import (
     StreamInterrupted,
     UpstreamError,
 )
-from tests.faults.fault import Fault
+from tests.faults.fault import TOKEN, Fault
 from tests.wire_server import Forever, Step, response
 
 GOOD = '{"choices": [{"message": {"content": "Hello"}}]}'
@@ -75,6 +75,8 @@ BODIES: dict[str, str | bytes] = {
     "usage that is an array": '{"choices": [], "usage": [1]}',
     "tokens that are text": '{"choices": [], "usage": {"total_tokens": "many"}}',
     "an integer of 10,000 digits": '{"choices": [], "created": ' + "9" * 10_000 + "}",
+    "the token": f'{{"key": "{TOKEN}"}}',
+    "the token in a choice": f'{{"choices": ["{TOKEN}"]}}',
     "events": 'data: {"choices": [{"delta": {"content": "Hello"}}]}\n\ndata: [DONE]\n\n',
 }
 
@@ -92,6 +94,7 @@ FAULTS = {
     ),
     "deflate that is none": invalid(body(GOOD, content_encoding="deflate"), says="inflated"),
     "more than allowed": small(body(" " * 100_001)),
+    "more than allowed, of the token": small(body(TOKEN * 10_000)),
     "more than allowed, endless": small(
         [b"HTTP/1.1 200 OK\r\n\r\n", Forever(b'{"choices": []}' * 1000)]
     ),

@@ -110,6 +110,14 @@ FAULTS = {
         )
         for name, bad in BAD_EVENTS.items()
     },
+    "a cut after the token": interrupted(HEL + f"data: {TOKEN}"),
+    "the token in the place of an event": interrupted(HEL + f"data: {TOKEN}\n\n" + LO),
+    "comments with the token": interrupted(
+        script=[events(HEL), Forever(f": {TOKEN}\n\n".encode())],
+        raises=DeadlineExceeded,
+        options=IDLE,
+        facts={},
+    ),
     "only comments": interrupted(
         ": ping\n\n" * 50, partial=None, facts={"events": 0}, safety="final"
     ),
