@@ -17,6 +17,7 @@ logging.getLogger("asyncio").setLevel(logging.ERROR)  # It also notes slow start
 url = sys.argv[1]
 question = ChatCompletionParams(messages=[{"role": "user", "content": "Hi, you there!"}])
 streamed = ChatCompletionParams(messages=question.messages, stream=True)
+slowly = ChatCompletionParams(messages=[{"role": "user", "content": "Hi slowly slowly slowly you"}])
 """
 SCRIPTS = {
     "sync, left by break": """
@@ -83,11 +84,14 @@ for _ in range(3):
     "async, 1,200 calls cancelled in flight": """
 async def main():
     async with AsyncMeshAPI(base_url=url, token="rsk_local") as client:
-        calls = [asyncio.create_task(client.chat.completions.create(question)) for _ in range(1200)]
-        await asyncio.sleep(0.05)
+        streams = [client.chat.completions.stream(slowly).final() for _ in range(1200)]
+        calls = [asyncio.create_task(each) for each in streams]
+        while in_use(client) < 1000:
+            await asyncio.sleep(0.01)
         for call in calls:
             call.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        assert sum(isinstance(each, asyncio.CancelledError) for each in done) > 1000
         assert in_use(client) == 0, in_use(client)
         assert (await client.chat.completions.create(question)).text
 asyncio.run(main())

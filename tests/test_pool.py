@@ -7,6 +7,7 @@ import gc
 import json
 import select
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from typing import Any, cast
 
 import httpcore
 import pytest
+import trustme
 
 from meshapi import (
     AsyncMeshAPI,
@@ -187,6 +189,27 @@ def test_a_kept_connection_that_ends_in_another_way_may_have_been_billed(
     assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize("end", [[], [End.RAGGED]], ids=["with a goodbye", "without"])
+def test_a_kept_tls_connection_that_ends_after_the_request_may_have_been_billed(
+    end: list[Any], colour: Sync
+) -> None:
+    """TLS answers the end by itself, and that answer is refused: it says nothing of the request."""
+    authority: Any = trustme.CA()  # Its types are not whole.
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with WireServer(KEPT, end, tls=server_side) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", ssl_context=trusting)
+        colour.settle(client.chat.completions.create(QUESTION))
+        with pytest.raises(ConnectionFailed) as caught:
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert caught.value.retry_safety == "ambiguous"
+    assert len(server.requests) == 2
+
+
 def always(connection: AsyncConnection) -> bool:
     return True
 
@@ -214,6 +237,27 @@ def test_closing_a_client_leaves_no_doubt_about_a_call_on_its_way(colour: Sync) 
 
     assert isinstance(caught, ConnectionFailed)
     assert caught.retry_safety == "ambiguous"
+
+
+def test_a_client_that_is_closed_while_it_connects_sends_nothing(
+    colour: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up: Any = socket.getaddrinfo
+    asked = threading.Event()
+
+    def slowly(host: Any, port: Any, *rest: Any, **options: Any) -> Any:
+        if port == server.port:
+            asked.set()
+            time.sleep(0.1)
+        return look_up(host, port, *rest, **options)
+
+    with WireServer(KEPT) as server:
+        client = colour.client(base_url=f"http://localhost:{server.port}", token="rsk_test")
+        monkeypatch.setattr(socket, "getaddrinfo", slowly)
+        caught = failure_while_closing(client, colour, asked.is_set)
+
+    assert isinstance(caught, ConfigurationError)
+    assert server.requests == []
 
 
 def test_closing_a_client_ends_the_wait_for_a_connection(colour: Sync) -> None:

@@ -165,6 +165,20 @@ def test_a_tunnel_that_is_not_made_is_tried_again(script: Sequence[Step], colour
     assert left == 0
 
 
+def test_what_a_proxy_says_before_tls_begins_is_no_answer(colour: Sync) -> None:
+    opened = b"HTTP/1.1 200 OK\r\nx-padding: "
+    opened += b"x" * (65536 - len(opened) - 4) + b"\r\n\r\n"  # As much as is read at once.
+    with WireServer([opened + KEPT, 0.5]) as proxy:
+        client = colour.client(
+            base_url="https://mesh.test", token=TOKEN, proxy=proxy.url, max_retries=0
+        )
+        with pytest.raises(ConnectionFailed) as caught:
+            colour.settle(client.chat.completions.create(QUESTION))
+        colour.settle(client.close())
+
+    assert caught.value.retry_safety == "not_sent"
+
+
 @pytest.mark.parametrize(
     "script",
     [

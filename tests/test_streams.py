@@ -25,6 +25,7 @@ from meshapi import (
 )
 from meshapi.local import LocalGateway
 from tests.colours import Sync
+from tests.pools import in_use
 from tests.wire_server import Step, WireServer, events, response
 
 QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
@@ -566,3 +567,37 @@ def test_a_task_that_is_cancelled_while_its_stream_opens_stays_cancelled() -> No
 
     with WireServer([events(""), 30.0]) as server:
         asyncio.run(main())
+
+
+def test_an_async_stream_that_was_closed_unopened_sends_nothing_and_has_no_answer() -> None:
+    async def main() -> None:
+        async with AsyncMeshAPI(base_url=server.url, token="rsk_test") as client:
+            stream = client.chat.completions.stream(QUESTION)
+            await stream.close()
+            async with stream:
+                pass
+            with pytest.raises(StreamInterrupted):
+                await stream.final()
+
+    with WireServer(events(HELLO + DONE)) as server:
+        asyncio.run(main())
+
+    assert server.requests == []
+
+
+def test_closing_twice_while_a_stream_opens_cancels_nobody_else() -> None:
+    async def main() -> tuple[list[str], int]:
+        async with AsyncMeshAPI(base_url=server.url, token="rsk_test") as client:
+            stream = client.chat.completions.stream(QUESTION)
+
+            async def read() -> list[str]:
+                return [each.text async for each in stream]
+
+            reading = asyncio.create_task(read())
+            while not server.requests:  # noqa: ASYNC110  # It is in another thread.
+                await asyncio.sleep(0.001)
+            await asyncio.gather(stream.close(), stream.close())
+            return await asyncio.wait_for(reading, 5), in_use(client)
+
+    with WireServer([events(""), 30.0]) as server:
+        assert asyncio.run(main()) == ([], 0)

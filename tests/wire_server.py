@@ -23,6 +23,7 @@ class End(enum.Enum):
 
     FIN = "nothing more is sent, the rest is still read"
     RESET = "the system refuses whatever is still to come"
+    RAGGED = "nothing more is sent, and TLS does not say so"
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,9 @@ class WireServer:
                     await writer.drain()
             elif step is End.FIN:
                 writer.write_eof()
+            elif step is End.RAGGED:
+                writer.transport.abort()
+                raise ConnectionAbortedError
             elif step is End.RESET:
                 connection: socket.socket = writer.get_extra_info("socket")
                 linger_for_nothing = struct.pack("ii", 1, 0)

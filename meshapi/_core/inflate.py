@@ -41,6 +41,10 @@ class Inflater:
         Raises:
             InflateError: they are not what the encoding says.
         """
+        for start in range(0, len(data), _PIECE):
+            yield from self._push(data[start : start + _PIECE])
+
+    def _push(self, data: bytes) -> Iterator[bytes]:
         has_more = True
         while has_more:
             piece = self._inflate(data)
@@ -54,7 +58,8 @@ class Inflater:
             piece = self._inflater.decompress(data, _PIECE)
         except zlib.error as error:
             raise InflateError(str(error)) from None
-        self._without_output = 0 if piece else self._without_output + len(data)
+        left_over = len(self._inflater.unconsumed_tail) + len(self._inflater.unused_data)
+        self._without_output = 0 if piece else self._without_output + len(data) - left_over
         if self._without_output > _MOST_WITHOUT_OUTPUT:
             raise InflateError("a megabyte of it stands for nothing")
         return piece

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, Self
 from meshapi._core.call import Call
 from meshapi._core.meta import Meta
 from meshapi._core.models import PayloadT
-from meshapi.errors import MeshAPIError
+from meshapi.errors import MeshAPIError, StreamInterrupted
 
 if TYPE_CHECKING:
     from meshapi._core.reader import Fold
@@ -124,7 +124,7 @@ class AsyncStream(Generic[PayloadT]):
         self._failure: MeshAPIError | None = None
         self._closed = False
         self._process = os.getpid()
-        self._opener: asyncio.Task[object] | None = None
+        self._opening: _Opening | None = None
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -161,22 +161,15 @@ class AsyncStream(Generic[PayloadT]):
 
     async def _ensure_open(self) -> AsyncOpened[PayloadT]:
         if self._opened is None:
-            self._opener = asyncio.current_task()
-            try:
+            with _Opening() as self._opening:
                 self._opened = await self._open()
-            except asyncio.CancelledError:
-                if self._closed and self._opener and not self._opener.uncancel():
-                    raise StopAsyncIteration from None  # It was `close` that cancelled.
-                raise
-            finally:
-                self._opener = None
         return self._opened
 
     async def close(self) -> None:
         """Give up the rest and the connection; a loop over it ends, also in another task."""
         self._closed = True
-        if self._opener:
-            self._opener.cancel()
+        if self._opening:
+            await self._opening.end()
         if self._opened is None or self._process != os.getpid():
             return
         self._opened.ahead.clear()
@@ -196,13 +189,16 @@ class AsyncStream(Generic[PayloadT]):
     async def _finish(self) -> None:
         async for _ in self:
             pass
-        if self._opened:
-            self._opened.reader.check_complete()
+        if self._opened is None:
+            raise StreamInterrupted("The stream was closed before it was open", events=0)
+        self._opened.reader.check_complete()
 
     async def __aenter__(self) -> Self:
         async with self._one_at_a_time:
             if self._failure:
                 raise self._failure
+            if self._closed:
+                return self
             try:
                 await self._ensure_open()
             except StopAsyncIteration:  # It was closed meanwhile: a loop over it ends at once.
@@ -219,3 +215,35 @@ class AsyncStream(Generic[PayloadT]):
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+class _Opening:
+    """The wait for a stream to open, which `close` can end from another task."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._cancelled_before = self._task.cancelling() if self._task else 0
+        self._is_ended = False
+        self._over = asyncio.Event()
+
+    async def end(self) -> None:
+        """Cancel it, once, and wait until it is over."""
+        if not (self._is_ended or self._over.is_set()) and self._task:
+            self._is_ended = True
+            self._task.cancel()
+        await self._over.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        # As `asyncio.timeout` does: only a cancellation that is ours alone is taken back.
+        is_ours = self._is_ended and self._task and self._task.uncancel() <= self._cancelled_before
+        if is_ours and kind is asyncio.CancelledError:
+            raise StopAsyncIteration from None

@@ -130,7 +130,8 @@ class Transport:
         return Opened(reader, ahead, events, lambda: cut_off(response))
 
     def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
-        http, token = self.pool.client(), self.settings.token.ask()
+        token = self.settings.token.ask()
+        http = self.pool.client()
         departure = Departure()
         try:
             with at_most(exchange.left):
@@ -234,7 +235,8 @@ class AsyncTransport:
         return Opened(reader, [] if first is None else [first], events, response.aclose)
 
     async def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
-        http, token = await self.pool.client(), await self._ask_token(exchange)
+        token = await self._ask_token(exchange)
+        http = await self.pool.client()
         departure = Departure()
         try:
             async with asyncio.timeout(exchange.left):
@@ -374,7 +376,8 @@ async def _async_drain(pieces: AsyncIterator[bytes]) -> None:
     with suppress(*_FOREIGN):
         async with asyncio.timeout(_DRAIN_SECONDS):
             for _ in range(_DRAIN_PIECES):
-                await anext(pieces, None)
+                if await anext(pieces, None) is None:
+                    return
 
 
 def _next(exchange: Exchange[PayloadT], pieces: Iterator[bytes]) -> bytes | None:
@@ -458,9 +461,10 @@ _FOREIGN = (
 def _failure(
     error: Exception, exchange: Exchange[PayloadT], departure: Departure | None = None
 ) -> MeshAPIError:
-    has_left = departure is None or departure.left
+    has_left = departure is None or departure.happened
     if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)):
-        return exchange.too_late("not_sent", None if not exchange.left else "connect")
+        is_over = isinstance(error, httpx.PoolTimeout) or not exchange.left
+        return exchange.too_late("not_sent", None if is_over else "connect")
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return exchange.too_late("ambiguous" if has_left else "not_sent")
     kind, safety, what = next(row[1:] for row in _FAILURES if isinstance(error, row[0]))

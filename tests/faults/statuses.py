@@ -181,6 +181,7 @@ HINTED = {
         ).encode("latin-1"),
         posts=1 if wait else 3,
         facts={"retry_after": wait},
+        options={"timeout": 1000},
     )
     for name, (headers, wait) in HINTS.items()
 }

@@ -18,7 +18,7 @@ from tests.mutations.table import MUTATIONS
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 2
-SECONDS = 120
+SECONDS = 90
 
 
 def copy_to(folder: Path) -> Path:

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, cast
 
 import httpcore
@@ -33,16 +34,18 @@ class AsyncLine(LineFacts, httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Try one address of the host after the other; the limit is for all of them."""
-        self.connecting()
+        self.connecting(timeout)
         loop = asyncio.get_running_loop()
         local = (local_address, 0) if local_address else None
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         try:
             async with asyncio.timeout(timeout):
                 found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except TimeoutError:
+            raise httpcore.ConnectTimeout("No address in time") from None
         except OSError as error:
-            raise httpcore.ConnectError(str(error) or "No address in time") from error
-        for address, share in shares(found, timeout):
+            raise httpcore.ConnectError(str(error)) from error
+        for address, share in shares(found, self.time_to_connect()):
             begun = time.monotonic()
             try:
                 async with asyncio.timeout(share):
@@ -56,8 +59,8 @@ class AsyncLine(LineFacts, httpcore.AsyncNetworkBackend):
             else:
                 for option in socket_options or ():
                     wire.get_extra_info("socket").setsockopt(*option)
-                self.round_trip = time.monotonic() - begun
                 self._wire = wire
+                self.connected(time.monotonic() - begun)
                 return wire
         raise failure
 
@@ -110,16 +113,16 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Note the end; the connection closes itself."""
-        if self._line.may_be_refused:
-            # A copy, to look for a refusal when asyncio has closed its own.
-            self._copy = os.dup(self.get_extra_info("socket").fileno())
+        # TLS itself answers the end, and is refused.
+        if self._line.may_be_refused and not self.get_extra_info("ssl_object"):
+            with suppress(OSError):  # A copy, to look at when asyncio has closed its own.
+                self._copy = os.dup(self.get_extra_info("socket").fileno())
         self._end(None)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wake whoever waits on a connection that is gone."""
-        if exc:
-            self._line.refused = self._line.may_be_refused
+        self._line.broke(exc)
         self._end(exc)
 
     def pause_writing(self) -> None:
@@ -152,7 +155,7 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
             self._unread.appendleft(data[max_bytes:])
             data = data[:max_bytes]
         self._size -= len(data)
-        if self._paused and self._size <= _MOST_UNREAD and not self._ended:
+        if self._paused and self._size <= _MOST_UNREAD / 2 and not self._ended:
             self._paused = False
             self._transport.resume_reading()
         return data
@@ -163,6 +166,7 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
         if self._ended:
             kind = httpcore.WriteError if self._line.has_written else httpcore.ConnectError
             raise kind("the server has closed this connection")
+        self._line.check_wanted()
         self._line.writing(buffer)
         self._transport.write(buffer)
         if not self._writable.is_set():
@@ -176,9 +180,18 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
     def close(self) -> None:
         """Close the connection at once: whatever was still to come is of no use to anybody."""
         if self._line.is_of_this_process:  # The event loop of a child would close its parent's.
-            self._transport.abort()
+            self._shut_down()
+            with suppress(RuntimeError):  # Of an event loop that is closed.
+                self._transport.abort()
         self._end(ConnectionAbortedError(CUT))
         self._close_copy()
+
+    def _shut_down(self) -> None:
+        """End it also for the copies that child processes hold; with uvloop, theirs stay open."""
+        connection = self.get_extra_info("socket")
+        if connection is not None:
+            with suppress(OSError, TypeError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     async def _look_for_refusal(self) -> None:
         try:
@@ -200,9 +213,12 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Speak TLS from here on."""
+        if self._unread or self._ended:  # It could pass for what comes over TLS.
+            self.close()
+            raise httpcore.ConnectError("the server spoke, or left, before TLS began")
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(self._line.time_to_connect() if timeout else None):
                 encrypted = await loop.start_tls(
                     self._transport, self, ssl_context, server_hostname=server_hostname
                 )
@@ -214,8 +230,9 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
                 raise httpcore.ConnectError(str(error)) from error
             raise
         if encrypted is None:
-            raise httpcore.ConnectError("The server left before TLS began")
+            raise httpcore.ConnectError("the server left before TLS began")
         self._transport = encrypted
+        self._line.check_wanted()
         return self
 
     def get_extra_info(self, info: str) -> Any:

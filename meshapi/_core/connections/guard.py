@@ -9,38 +9,36 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Guard:
-    """Use it in a `with` block to wait for the lock; `soon` does not wait."""
+    """Does one thing at a time."""
 
     def __init__(self) -> None:
         """Begin unlocked."""
         self._lock = threading.Lock()
-        self._work: deque[Callable[[], None]] = deque()
+        self._later: deque[Callable[[], None]] = deque()
+
+    def now(self, work: Callable[[], T]) -> T:
+        """Do this as soon as the lock is free, and wait until then."""
+        try:
+            with self._lock:
+                return work()
+        finally:
+            self._catch_up()
 
     def soon(self, work: Callable[[], None]) -> None:
-        """Do this under the lock: now if it is free, else whoever holds it does it at the end."""
-        self._work.append(work)
+        """Do this at once if the lock is free; else whoever holds it does it afterwards."""
+        self._later.append(work)
         self._catch_up()
 
     def _catch_up(self) -> None:
-        while self._work and self._lock.acquire(blocking=False):
+        while self._later and self._lock.acquire(blocking=False):
             try:
-                while self._work:
-                    self._work.popleft()()
+                while self._later:
+                    self._later.popleft()()
             finally:
                 self._lock.release()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._lock.release()
-        self._catch_up()

@@ -7,14 +7,15 @@ people mock httpx with goes on intercepting.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from typing import cast
 
 import httpcore
 import httpx
 
 from meshapi._core.connections.connection import AsyncConnection, Connection
 from meshapi._core.connections.limit import AsyncLimit, Limit
-from meshapi._core.connections.line import Departure
+from meshapi._core.connections.line import Departure, extension
 from meshapi._core.connections.routes import Routes
 from meshapi._core.connections.shelf import Shelf
 
@@ -24,13 +25,9 @@ class KeptTransport(httpx.HTTPTransport):
 
     def __init__(self, routes: Routes) -> None:
         """Open nothing yet."""
-        self._kept = KeptConnections(routes)
+        self.connections = KeptConnections(routes)
         # Not the parent's, which would load certificates. The tests of mocks guard the name.
-        self._pool = self._kept  # type: ignore[assignment]  # No public door.
-
-    def forget(self) -> None:
-        """Close the copies of these connections that a child process was born with."""
-        self._kept.shelf.forget()
+        self._pool = self.connections  # type: ignore[assignment]  # No public door.
 
 
 class AsyncKeptTransport(httpx.AsyncHTTPTransport):
@@ -54,9 +51,8 @@ class KeptConnections:
         """Send a request on a connection that was kept, or on a new one."""
         origin = request.url.origin
         departure = Departure.of(request)
-        departure.left = False
+        departure.happened = False
         self._limit.enter(_seconds_to_wait(request))
-        departure.left = True
         connection = None
         try:
             connection = self.shelf.take(origin)
@@ -65,7 +61,12 @@ class KeptConnections:
             self._put_back(origin, connection)
             raise
         assert isinstance(response.stream, Iterable)
-        response.stream = _Body(response.stream, lambda: self._put_back(origin, connection))
+        body = _Body(response.stream, lambda: self._put_back(origin, connection))
+        response.stream = body
+        # By `vars`, as httpcore leaves the type open.
+        vars(response)["extensions"]["cut"] = lambda: self.shelf.cut(
+            connection, lambda: not body.is_closed
+        )
         return response
 
     def _put_back(self, origin: httpcore.Origin, connection: Connection | None) -> None:
@@ -92,9 +93,8 @@ class AsyncKeptConnections:
         """Send a request on a connection that was kept, or on a new one."""
         origin = request.url.origin
         departure = Departure.of(request)
-        departure.left = False
+        departure.happened = False
         await self._limit.enter(_seconds_to_wait(request))
-        departure.left = True
         connection = None
         try:
             connection = self.shelf.take(origin)
@@ -119,9 +119,8 @@ class AsyncKeptConnections:
 
 
 def _seconds_to_wait(request: httpcore.Request) -> float | None:
-    # By `vars`, as httpcore leaves the type open.
-    extensions: Mapping[str, Mapping[str, float | None]] = vars(request)["extensions"]
-    return extensions.get("timeout", {}).get("pool")
+    limits = cast("dict[str, float | None] | None", extension(request, "timeout"))
+    return limits.get("pool") if limits else None
 
 
 class _Body:
@@ -130,11 +129,13 @@ class _Body:
     def __init__(self, pieces: Iterable[bytes], put_back: Callable[[], None]) -> None:
         self._pieces = pieces
         self._put_back = put_back
+        self.is_closed = False
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._pieces)
 
     def close(self) -> None:
+        self.is_closed = True
         try:
             if close := getattr(self._pieces, "close", None):
                 close()

@@ -24,9 +24,12 @@ class _Turns(Generic[WaiterT]):
 
     def __init__(self, most: int) -> None:
         self._free = most
+        self._ended = False
         self._waiting: OrderedDict[WaiterT, None] = OrderedDict()
 
     def enter(self) -> bool:
+        if self._ended:
+            return True
         if not self._free:
             return False
         self._free -= 1
@@ -43,14 +46,18 @@ class _Turns(Generic[WaiterT]):
         return None
 
     def end(self) -> list[WaiterT]:
-        """Those who wait; they need wait no more."""
+        """Those who wait: from now on, nobody does, and places are not counted."""
+        self._ended = True
         waiting = list(self._waiting)
         self._waiting.clear()
         return waiting
 
     def give_up(self, waiter: WaiterT) -> bool:
         """Stop waiting; False where the place has come meanwhile."""
-        return self._waiting.pop(waiter, waiter) is None
+        is_waiting = waiter in self._waiting
+        if is_waiting:
+            del self._waiting[waiter]
+        return is_waiting
 
 
 class Limit:
@@ -67,10 +74,9 @@ class Limit:
         Raises:
             httpcore.PoolTimeout: none came within so many seconds.
         """
-        with self._guard:
-            if self._turns.enter():
-                return
-            self._turns.queue(turn := threading.Event())
+        turn = threading.Event()
+        if self._guard.now(lambda: self._enter_or_queue(turn)):
+            return
         try:
             if turn.wait(seconds):
                 return
@@ -85,8 +91,14 @@ class Limit:
         self._guard.soon(self._leave)
 
     def end(self) -> None:
-        """Let all in who wait: there is nothing left to wait for."""
+        """Let nobody wait any more: there is nothing left to wait for."""
         self._guard.soon(self._end)
+
+    def _enter_or_queue(self, turn: threading.Event) -> bool:
+        entered = self._turns.enter()
+        if not entered:
+            self._turns.queue(turn)
+        return entered
 
     def _leave(self) -> None:
         if turn := self._turns.leave():
@@ -132,7 +144,7 @@ class AsyncLimit:
             turn.set()
 
     def end(self) -> None:
-        """Let all in who wait: there is nothing left to wait for."""
+        """Let nobody wait any more: there is nothing left to wait for."""
         for turn in self._turns.end():
             turn.set()
 

@@ -26,20 +26,27 @@ _SECONDS_PER_ADDRESS = 1.0
 _CROSSING_SECONDS = 0.05
 """What a refusal may take to come back, besides the time of two ways there and back."""
 
+_LONGEST_ROUND_TRIP = 0.3
+
 _Found: TypeAlias = tuple[int, int, int, str, tuple[str | int | bytes, ...]]
 
 
 class Departure:
-    """Whether any of a request has left: unless it is known that it has not, it may have."""
+    """Whether any of a request may have left: so it is, unless it is known that none has."""
 
-    left = True
+    happened = True
 
     @classmethod
     def of(cls, request: httpcore.Request) -> Departure:
         """The one that came with a request."""
-        # By `vars`, as httpcore leaves the type open.
-        extensions: Mapping[str, Departure] = vars(request)["extensions"]
-        return extensions.get("departure") or cls()
+        departure = extension(request, "departure")
+        return departure if isinstance(departure, cls) else cls()
+
+
+def extension(request: httpcore.Request, name: str) -> object:
+    """What was sent along with a request for those who carry it; None where it was not."""
+    extensions: Mapping[str, object] = vars(request)["extensions"]  # httpcore leaves its type open.
+    return extensions.get(name)
 
 
 class LineFacts:
@@ -53,7 +60,8 @@ class LineFacts:
         self._kept = False
         self._heard = False
         self._wrote_at = 0.0
-        self.round_trip = 0.0
+        self._round_trip = 0.0
+        self._connected_by = math.inf
         self.was_cut = False
         self.refused = False
         """Whether the server had closed a kept connection when the request reached it."""
@@ -77,27 +85,59 @@ class LineFacts:
         """
         if not self._kept or self._heard or self.was_cut:
             return False
-        return time.monotonic() < self._wrote_at + _CROSSING_SECONDS + 2 * self.round_trip
+        return time.monotonic() < self._wrote_at + _CROSSING_SECONDS + 2 * self._round_trip
 
     def begin(self, departure: Departure) -> None:
         """Begin a request."""
         self._kept, self._used = self._used, True
         self._heard, self._wrote_at = False, 0.0
         self._departure = departure
+        departure.happened = not self._kept
 
-    def connecting(self) -> None:
-        """Note that a connection is made first."""
-        self._departure.left = False
+    def connecting(self, seconds: float | None) -> None:
+        """Note that a connection is made first, within so many seconds, TLS included."""
+        self._kept = False
+        self._departure.happened = False
+        self._connected_by = time.monotonic() + (math.inf if seconds is None else seconds)
+
+    def connected(self, seconds: float) -> None:
+        """Note that it was made, and how long that took.
+
+        Raises:
+            httpcore.ConnectError: nobody wants it any more.
+        """
+        # Not for longer than a way round the world: the machine may have been busy meanwhile.
+        self._round_trip = min(seconds, _LONGEST_ROUND_TRIP)
+        self.check_wanted()
+
+    def check_wanted(self) -> None:
+        """Stop where the client was closed meanwhile.
+
+        Raises:
+            httpcore.ConnectError: it was.
+        """
+        if self.was_cut:
+            raise httpcore.ConnectError(CUT)
+
+    def time_to_connect(self) -> float | None:
+        """The seconds that are left for making the connection."""
+        left = max(0.001, self._connected_by - time.monotonic())
+        return None if left == math.inf else left
 
     def writing(self, data: bytes) -> None:
         """Note what leaves: the request, or what a proxy is told before it."""
         self._wrote_at = time.monotonic()
-        if not self._departure.left:
-            self._departure.left = data[:1].isalpha() and not data.startswith(b"CONNECT ")
+        if not self._departure.happened:
+            self._departure.happened = data[:1].isalpha() and not data.startswith(b"CONNECT ")
 
     def heard(self) -> None:
         """Note that the server said something."""
         self._heard = True
+
+    def broke(self, error: BaseException | None) -> None:
+        """Note with what error the connection ended: the system's own tells of a refusal."""
+        if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+            self.refused = self.may_be_refused
 
     def check_process(self) -> None:
         """Refuse to read here what another process was answered."""
@@ -115,7 +155,10 @@ def shares(found: Sequence[_Found], limit: float | None) -> Iterator[tuple[str, 
 
 
 def is_reset(descriptor: int, seconds: float) -> bool:
-    """Whether the other side refuses what was sent: it does once it has closed the connection."""
+    """Whether a connection without TLS, whose end was read, is gone for both directions.
+
+    So it is once the other side has refused what was sent after it had closed.
+    """
     if not hasattr(select, "poll"):  # On Windows, where it is not known.
         time.sleep(seconds)
         return False

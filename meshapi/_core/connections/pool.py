@@ -42,21 +42,20 @@ class Pool:
 
     def client(self) -> httpx.Client:
         """The connections to call through."""
-        client = self._lent or self._client
-        if self.is_closed or client.is_closed:
+        if self.is_closed or (self._lent and self._lent.is_closed):
             raise ConfigurationError(CLOSED)
-        return client
+        return self._lent or self._client
 
     def close(self) -> None:
         """Close the connections, unless they are lent, and refuse to open others."""
         self.is_closed = True
         if not self._lent:
-            self._client.close()
+            self._transport.close()
 
     def renew(self) -> None:
         """Leave its connections to the parent process, and begin without any."""
         self._finalizer.detach()
-        self._transport.forget()
+        self._transport.connections.shelf.forget()
         _of_parents.append(self._transport)
         self._open()
 
@@ -84,7 +83,7 @@ class AsyncPool:
         """
         self.is_closed = False
         self._lent = lent
-        self._by_loop: dict[AbstractEventLoop, _Kept] = {}
+        self._by_loop: dict[AbstractEventLoop, _OfLoop] = {}
         if lent is None:
             self._routes = Routes(options)
             self._routes.check(base_url)
@@ -103,10 +102,11 @@ class AsyncPool:
             return self._lent
         loop = asyncio.get_running_loop()
         client, _ = self._by_loop.get(loop, (None, None))
-        if client is None or client.is_closed:
+        if client is None:
             _forget_closed_loops(self._by_loop)
-            client = self._open()
-            guard = _closed_with_loop(client)
+            transport = AsyncKeptTransport(self._routes)
+            client = httpx.AsyncClient(transport=transport, cookies=_no_cookies())
+            guard = _closed_with_loop(transport)
             self._by_loop[loop] = client, guard
             await anext(guard)
         return client
@@ -124,27 +124,23 @@ class AsyncPool:
         _of_parents.append(self._by_loop)
         self._by_loop = {}
 
-    def _open(self) -> httpx.AsyncClient:
-        transport = AsyncKeptTransport(self._routes)
-        return httpx.AsyncClient(transport=transport, cookies=_no_cookies())
 
-
-def _forget_closed_loops(by_loop: dict[AbstractEventLoop, _Kept]) -> None:
+def _forget_closed_loops(by_loop: dict[AbstractEventLoop, _OfLoop]) -> None:
     for loop in list(by_loop):
         if loop.is_closed():
             by_loop.pop(loop, None)
 
 
-async def _closed_with_loop(client: httpx.AsyncClient) -> AsyncGenerator[None]:
+async def _closed_with_loop(transport: AsyncKeptTransport) -> AsyncGenerator[None]:
     # A generator that waits here for ever is ended by the loop when that shuts down.
     try:
         yield
     finally:
-        await client.aclose()
+        await transport.aclose()
         await asyncio.sleep(0)  # The sockets are closed by the loop's next turn.
 
 
-_Kept: TypeAlias = tuple[httpx.AsyncClient, AsyncGenerator[None]]
+_OfLoop: TypeAlias = tuple[httpx.AsyncClient, AsyncGenerator[None]]
 _of_parents: list[object] = []
 """Kept for ever in a child process, where closing them would close them for the parent as well."""
 

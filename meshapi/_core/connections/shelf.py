@@ -18,7 +18,7 @@ _KEPT_SECONDS = 30.0
 _Place: TypeAlias = tuple[bytes, bytes, int]
 
 
-class Connection(Protocol):
+class Shelved(Protocol):
     """What the shelf asks of a connection."""
 
     idle_until: float
@@ -32,15 +32,15 @@ class Connection(Protocol):
         ...
 
     def cut(self) -> None:
-        """End it under whoever uses it."""
+        """Let whoever uses it see its end; it is closed when it is put back."""
         ...
 
     def close(self) -> None:
-        """Close it; nobody uses it."""
+        """Close it."""
         ...
 
 
-ConnectionT = TypeVar("ConnectionT", bound=Connection)
+ConnectionT = TypeVar("ConnectionT", bound=Shelved)
 
 
 class Shelf(Generic[ConnectionT]):
@@ -62,12 +62,7 @@ class Shelf(Generic[ConnectionT]):
         Raises:
             ConfigurationError: the shelf is closed.
         """
-        with self._guard:
-            if self._closed:
-                raise ConfigurationError(CLOSED)
-            connection = self._take_idle(_place(origin)) or self._new(origin)
-            self._in_use.add(connection)
-            return connection
+        return self._guard.now(lambda: self._take(origin))
 
     def put_back(
         self, origin: httpcore.Origin, connection: ConnectionT, then: Callable[[], None]
@@ -85,15 +80,28 @@ class Shelf(Generic[ConnectionT]):
         for connection in (*idle, *self._in_use):
             connection.close()
 
+    def cut(self, connection: ConnectionT, is_wanted: Callable[[], bool]) -> None:
+        """End a connection under its user, if that one has not put it back."""
+        self._guard.soon(lambda: connection.cut() if is_wanted() else None)
+
+    def _take(self, origin: httpcore.Origin) -> ConnectionT:
+        if self._closed:
+            raise ConfigurationError(CLOSED)
+        connection = self._take_idle(_place(origin)) or self._new(origin)
+        self._in_use.add(connection)
+        return connection
+
     def _put_back(
         self, origin: httpcore.Origin, connection: ConnectionT, then: Callable[[], None]
     ) -> None:
-        self._in_use.discard(connection)
-        if self._closed or not connection.is_idle():
-            connection.close()
-        else:
-            self._keep(_place(origin), connection)
-        then()
+        try:
+            self._in_use.discard(connection)
+            if self._closed or not connection.is_idle():
+                connection.close()
+            else:
+                self._keep(_place(origin), connection)
+        finally:
+            then()
 
     def _close(self) -> None:
         self._closed = True

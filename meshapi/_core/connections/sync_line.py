@@ -20,15 +20,18 @@ _SLICE = 64 * 1024
 
 def cut_off(response: httpx.Response) -> None:
     """End another thread's wait for this response's next bytes."""
-    if stream := response.extensions.get("network_stream"):
+    if cut := response.extensions.get("cut"):
+        cut()
+    elif stream := response.extensions.get("network_stream"):  # Of a lent client.
         _shut_down(stream)
 
 
 def _shut_down(stream: httpcore.NetworkStream) -> None:
     connection = stream.get_extra_info("socket")
-    if connection is not None:
+    if isinstance(connection, socket.socket):
         with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+            # Not TLS's own method, which would let another thread go on in the clear.
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class Line(LineFacts, httpcore.SyncBackend):
@@ -45,21 +48,22 @@ class Line(LineFacts, httpcore.SyncBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         """Try one address of the host after the other; the limit is for all of them."""
-        self.connecting()
+        self.connecting(timeout)
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address, share in shares(found, bound.left(timeout, httpcore.ConnectTimeout)):
+        limit = bound.left(self.time_to_connect(), httpcore.ConnectTimeout)
+        for address, share in shares(found, limit):
             begun = time.monotonic()
             try:
                 stream = super().connect_tcp(address, port, share, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
             else:
-                self.round_trip = time.monotonic() - begun
                 self._wire = Wire(stream, self)
+                self.connected(time.monotonic() - begun)
                 return self._wire
         raise failure
 
@@ -85,18 +89,17 @@ class Wire(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Wait for the next bytes; none at the end."""
-        line = self._line
-        line.check_process()
+        self._line.check_process()
         try:
             data = self._stream.read(max_bytes, bound.left(timeout))
-        except httpcore.ReadError:
-            line.refused = line.may_be_refused
+        except httpcore.ReadError as error:
+            self._line.broke(error.__cause__)
             raise
-        if data:
-            line.heard()
-        elif line.was_cut:
+        if self._line.was_cut:
             raise httpcore.ReadError(CUT)
-        else:
+        if data:
+            self._line.heard()
+        elif not self.get_extra_info("ssl_object"):  # TLS itself answers the end, and is refused.
             self._look_for_refusal()
         return data
 
@@ -111,6 +114,7 @@ class Wire(httpcore.NetworkStream):
         # In slices, as the stream below starts its clock anew for each part that the system takes.
         for start in range(0, len(buffer), _SLICE):
             left = bound.left(timeout, httpcore.WriteTimeout)
+            self._line.check_wanted()
             self._line.writing(buffer)
             self._stream.write(buffer[start : start + _SLICE], left)
 
@@ -125,13 +129,16 @@ class Wire(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         """Speak TLS from here on."""
-        left = bound.left(timeout, httpcore.ConnectTimeout)
+        left = bound.left(
+            self._line.time_to_connect() if timeout else None, httpcore.ConnectTimeout
+        )
         try:
             self.get_extra_info("socket").getpeername()
         except OSError as error:  # It was reset: `ssl` would leave it open on its way out.
             self.close()
             raise httpcore.ConnectError(str(error)) from error
         self._stream = self._stream.start_tls(ssl_context, server_hostname, left)
+        self._line.check_wanted()
         return self
 
     def get_extra_info(self, info: str) -> Any:
