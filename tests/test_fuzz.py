@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from meshapi import APIStatusError, ChatCompletionChunk, MeshAPIError
 from meshapi._core.call import Reply, read_answer, read_failure
 from meshapi._core.envelope import read_error
+from meshapi._core.inflate import Inflater
 from meshapi._core.meta import Headers, Meta
 from meshapi._core.reader import StreamReader
 from meshapi._core.token import Token
@@ -117,3 +119,23 @@ def test_any_body_is_an_answer_or_a_typed_error(body: bytes, status: int) -> Non
         return
     with suppress(MeshAPIError):
         assert read_answer(ChatCompletionResponse, reply).meta is reply.meta
+
+
+@given(
+    members=st.lists(st.tuples(st.binary(max_size=8), st.integers(0, 40_000)), max_size=4),
+    size=st.integers(1, 200_000),
+)
+def test_a_gzipped_body_is_the_same_however_it_is_made_and_cut(
+    members: list[tuple[bytes, int]], size: int
+) -> None:
+    plain = [what * times for what, times in members]
+    body = b"".join(gzip.compress(each) for each in plain)
+    inflater = Inflater("gzip")
+    pieces = [
+        piece
+        for start in range(0, len(body), max(size, len(body) // 100))
+        for piece in inflater.push(body[start : start + max(size, len(body) // 100)])
+    ]
+
+    assert b"".join(pieces) == b"".join(plain)
+    assert max(map(len, pieces), default=0) <= 65536

@@ -47,26 +47,24 @@ class Inflater:
     def _push(self, data: bytes) -> Iterator[bytes]:
         has_more = True
         while has_more:
-            piece = self._inflate(data)
-            data = self._inflater.unconsumed_tail or self._next_member()
-            has_more = bool(data) or len(piece) == _PIECE
+            piece, rest = self._inflate(data)
+            self._without_output = 0 if piece else self._without_output + len(data) - len(rest)
+            if self._without_output > _MOST_WITHOUT_OUTPUT:
+                raise InflateError("a megabyte of it stands for nothing")
             if piece:
                 yield piece
+            data = rest
+            has_more = bool(rest) or len(piece) == _PIECE
 
-    def _inflate(self, data: bytes) -> bytes:
+    def _inflate(self, data: bytes) -> tuple[bytes, bytes]:
+        """The next piece of the body, and what is not inflated yet."""
+        inflater = self._inflater
         try:
-            piece = self._inflater.decompress(data, _PIECE)
+            piece = inflater.decompress(data, _PIECE)
         except zlib.error as error:
             raise InflateError(str(error)) from None
-        left_over = len(self._inflater.unconsumed_tail) + len(self._inflater.unused_data)
-        self._without_output = 0 if piece else self._without_output + len(data) - left_over
-        if self._without_output > _MOST_WITHOUT_OUTPUT:
-            raise InflateError("a megabyte of it stands for nothing")
-        return piece
-
-    def _next_member(self) -> bytes:
-        """What follows the end of a gzip stream is another one: both are the body."""
-        rest = self._inflater.unused_data
-        if self._inflater.eof and rest:
+        if not inflater.eof:
+            return piece, inflater.unconsumed_tail
+        if inflater.unused_data:  # What follows the end is another such stream, of the same body.
             self._inflater = zlib.decompressobj(_DETECT_HEADER)
-        return rest
+        return piece, inflater.unused_data
