@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+import traceback
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -133,14 +134,21 @@ class Wire(httpcore.NetworkStream):
             self._line.time_to_connect() if timeout else None, httpcore.ConnectTimeout
         )
         try:
-            self.get_extra_info("socket").getpeername()
-        except OSError as error:  # It was reset: `ssl` would leave it open on its way out.
-            self.close()
-            raise httpcore.ConnectError(str(error)) from error
-        self._stream = self._stream.start_tls(ssl_context, server_hostname, left)
+            self._stream = self._stream.start_tls(ssl_context, server_hostname, left)
+        except httpcore.ConnectError as error:
+            _close_half_made(error)
+            raise
         self._line.check_wanted()
         return self
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore asks of a connection."""
         return self._stream.get_extra_info(info)
+
+
+def _close_half_made(error: BaseException) -> None:
+    """Close the socket that `ssl` was making: after an early reset, it lets it go unclosed."""
+    for frame, _ in traceback.walk_tb(error.__cause__ and error.__cause__.__traceback__):
+        half_made = frame.f_locals.get("self")
+        if isinstance(half_made, ssl.SSLSocket):
+            half_made.close()
