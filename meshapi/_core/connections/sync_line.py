@@ -148,7 +148,8 @@ class Wire(httpcore.NetworkStream):
 
 def _close_half_made(error: BaseException) -> None:
     """Close the socket that `ssl` was making: after an early reset, it lets it go unclosed."""
-    for frame, _ in traceback.walk_tb(error.__cause__ and error.__cause__.__traceback__):
+    cause = error.__cause__
+    for frame, _ in traceback.walk_tb(cause.__traceback__ if cause else None):
         half_made = frame.f_locals.get("self")
         if isinstance(half_made, ssl.SSLSocket):
             half_made.close()
