@@ -79,7 +79,7 @@ BAD_EVENTS: dict[str, str | bytes] = {
     "a number": "data: 7\n\n",
     "null": "data: null\n\n",
     "NaN": 'data: {"choices": [], "created": NaN}\n\n',
-    "NaN for a price": 'data: {"choices": [], "usage": {"cost": NaN}}\n\n',
+    "NaN in a field nobody knows": 'data: {"choices": [], "new": NaN}\n\n',
     "no UTF-8": b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n',
     "choices that are text": 'data: {"choices": "lo"}\n\n',
     "a delta that is text": 'data: {"choices": [{"delta": "lo"}]}\n\n',
