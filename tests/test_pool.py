@@ -31,6 +31,7 @@ from meshapi import (
     MeshAPIError,
     StreamInterrupted,
 )
+from meshapi._core import transport
 from meshapi._core.connections.connection import AsyncConnection
 from meshapi._core.connections.limit import AsyncLimit, Limit
 from meshapi._core.connections.line import shares
@@ -91,15 +92,21 @@ def test_a_stream_that_stays_open_after_its_end_is_not_waited_for(colour: Sync) 
     assert left == (0, 0)
 
 
-def test_a_stream_that_goes_on_after_its_end_is_not_read_for_ever(colour: Sync) -> None:
-    more = [http_chunk(": ping\n" * 10_000)] * 1000
-    with WireServer([CHUNKED + http_chunk(HEL + DONE), *more]) as server:
+def test_a_stream_that_goes_on_after_its_end_is_not_read_for_ever(
+    colour: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_DRAIN_SECONDS", 10.0)  # So that it is the size that counts.
+    more = [http_chunk(": ping\n" * 10_000)] * 100
+    with WireServer([CHUNKED + http_chunk(HEL + DONE), *more, 30.0]) as server:
         client = colour.client(base_url=server.url, token="rsk_test")
+        begun = time.monotonic()
         texts = [each.text for each in colour.collect(client.chat.completions.stream(QUESTION))]
+        took = time.monotonic() - begun
         left = in_use(client), idle(client)
         colour.settle(client.close())
 
     assert texts == ["Hel"]
+    assert took < 8
     assert left == (0, 0)
 
 
