@@ -546,7 +546,7 @@ def test_closing_an_async_stream_ends_the_wait_for_its_first_event() -> None:
             reading = asyncio.create_task(read())
             while not server.requests:  # noqa: ASYNC110  # It is in another thread.
                 await asyncio.sleep(0.001)
-            await stream.close()
+            await asyncio.wait_for(stream.close(), 5)
             return await asyncio.wait_for(reading, 5), reading.cancelling()
 
     with WireServer([events(""), 30.0]) as server:

@@ -560,14 +560,6 @@ PROCESS = [
         'forms = [host, f"{host}:{port}"]',
         "test_proxies.py -k no_proxy",
     ),
-    Mutation(
-        "Mocks see through the pool",
-        CONNECTIONS + "connection.py",
-        "httpcore.HTTPConnection(origin, trust, network_backend=line), line)",
-        'type("Own", (httpcore.HTTPConnection,), {"handle_request":'
-        " httpcore.HTTPConnection.handle_request})(origin, trust, network_backend=line), line)",
-        "test_interception.py -k respx",
-    ),
 ]
 
 MUTATIONS = BILLING + TIME + COMPLETE + BOUNDS + SECRETS + PROCESS
