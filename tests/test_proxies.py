@@ -122,8 +122,9 @@ def test_a_bad_proxy_of_the_environment_is_named_where_it_would_be_used(
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY"):
         colour.client(token=TOKEN)
     colour.settle(colour.client(base_url="http://mesh.test", token=TOKEN).close())
-    monkeypatch.setenv("NO_PROXY", "api.meshapi.ai")
-    colour.settle(colour.client(token=TOKEN).close())
+    for exempt in ("api.meshapi.ai", "api.meshapi.ai:443"):
+        monkeypatch.setenv("NO_PROXY", exempt)
+        colour.settle(colour.client(token=TOKEN).close())
 
 
 def test_the_proxys_password_is_for_the_proxy_alone(colour: Sync) -> None:

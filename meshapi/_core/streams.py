@@ -124,7 +124,7 @@ class AsyncStream(Generic[PayloadT]):
         self._failure: MeshAPIError | None = None
         self._closed = False
         self._process = os.getpid()
-        self._opening: _Opening | None = None
+        self._opening: asyncio.Timeout | None = None
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -161,15 +161,23 @@ class AsyncStream(Generic[PayloadT]):
 
     async def _ensure_open(self) -> AsyncOpened[PayloadT]:
         if self._opened is None:
-            with _Opening() as self._opening:
-                self._opened = await self._open()
+            try:
+                async with asyncio.timeout(None) as self._opening:
+                    self._opened = await self._open()
+            except TimeoutError:  # It was `close` that let it expire.
+                raise StopAsyncIteration from None
+            finally:
+                self._opening = None
         return self._opened
 
     async def close(self) -> None:
         """Give up the rest and the connection; a loop over it ends, also in another task."""
         self._closed = True
         if self._opening:
-            await self._opening.end()
+            if not self._opening.expired():
+                self._opening.reschedule(0)
+            async with self._one_at_a_time:  # Until whoever opens it has given up.
+                pass
         if self._opened is None or self._process != os.getpid():
             return
         self._opened.ahead.clear()
@@ -215,35 +223,3 @@ class AsyncStream(Generic[PayloadT]):
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
-
-
-class _Opening:
-    """The wait for a stream to open, which `close` can end from another task."""
-
-    def __init__(self) -> None:
-        self._task = asyncio.current_task()
-        self._cancelled_before = self._task.cancelling() if self._task else 0
-        self._is_ended = False
-        self._over = asyncio.Event()
-
-    async def end(self) -> None:
-        """Cancel it, once, and wait until it is over."""
-        if not (self._is_ended or self._over.is_set()) and self._task:
-            self._is_ended = True
-            self._task.cancel()
-        await self._over.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._over.set()
-        # As `asyncio.timeout` does: only a cancellation that is ours alone is taken back.
-        is_ours = self._is_ended and self._task and self._task.uncancel() <= self._cancelled_before
-        if is_ours and kind is asyncio.CancelledError:
-            raise StopAsyncIteration from None

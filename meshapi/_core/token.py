@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from meshapi._core.checks import fields_of, is_token, items_of
 from meshapi.errors import ConfigurationError
@@ -30,7 +30,7 @@ class Token:
         """Take the token as it came; `check` or `ask` says whether it can be sent."""
         self._value = value
         self._name = name
-        _in_use.add(self)
+        _in_use[id(self)] = self
 
     def check(self) -> Token:
         """Look at a fixed token now; a function is asked later, before every attempt.
@@ -105,7 +105,7 @@ class Token:
         raise TypeError("A token is not pickled: make the client where it is used")
 
 
-_in_use: WeakSet[Token] = WeakSet()
+_in_use: WeakValueDictionary[int, Token] = WeakValueDictionary()
 
 
 class _Mask(logging.Filter):
@@ -113,8 +113,9 @@ class _Mask(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        for token in list(_in_use):
-            text = token.hide_in_text(text)
+        for reference in _in_use.valuerefs():  # Copied at once: other threads may add theirs.
+            if token := reference():
+                text = token.hide_in_text(text)
         record.msg, record.args = text, ()
         return True
 

@@ -378,8 +378,8 @@ SECRETS = [
     Mutation(
         "An echo in a header is not logged",
         TOKEN,
-        "            text = token.hide_in_text(text)\n",
-        "            pass\n",
+        "                text = token.hide_in_text(text)\n",
+        "                pass\n",
         "test_faults.py -k header",
     ),
     Mutation(
@@ -541,8 +541,8 @@ PROCESS = [
     Mutation(
         "Closing ends an async stream that is opening",
         STREAMS,
-        "            self._task.cancel()\n",
-        "            pass\n",
+        "                self._opening.reschedule(0)\n",
+        "                pass\n",
         "test_streams.py -k first_event",
     ),
     Mutation(

@@ -77,14 +77,14 @@ class Limit:
         turn = threading.Event()
         if self._guard.now(lambda: self._enter_or_queue(turn)):
             return
+        came = False
         try:
-            if turn.wait(seconds):
-                return
-        except BaseException:
-            self._guard.soon(lambda: self._give_up(turn))
-            raise
-        self._guard.soon(lambda: self._give_up(turn))
-        raise httpcore.PoolTimeout(_FULL)
+            came = turn.wait(seconds)
+        finally:
+            if not came:
+                self._guard.soon(lambda: self._give_up(turn))
+        if not came:
+            raise httpcore.PoolTimeout(_FULL)
 
     def leave(self) -> None:
         """Give the place back."""

@@ -58,7 +58,8 @@ class Routes:
             ConfigurationError: it cannot.
         """
         parts = urlsplit(url)
-        self.proxy_to(parts.scheme, parts.hostname or "", parts.port or 0)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        self.proxy_to(parts.scheme, parts.hostname or "", port)
 
     def trust(self) -> ssl.SSLContext:
         """Whom TLS trusts; the system's certificates are loaded when first asked for.
