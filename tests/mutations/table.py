@@ -548,7 +548,7 @@ PROCESS = [
     Mutation(
         "Certificates are loaded when they are needed",
         CONNECTIONS + "connection.py",
-        '            trust = routes.trust() if origin.scheme == b"https" else None\n'
+        "            trust = routes.trust_for(origin.scheme.decode())\n"
         "            super().__init__(httpcore.HTTPConnection",
         "            trust = routes.trust()\n            super().__init__(httpcore.HTTPConnection",
         "test_pool.py -k certificates",

@@ -62,7 +62,7 @@ class Connection(_Connection[httpcore.HTTPConnection | httpcore.ConnectionPool, 
         if proxy := routes.proxy_to(origin.scheme.decode(), origin.host.decode(), origin.port):
             super().__init__(through_proxy(proxy, origin, routes, line), line)
         else:
-            trust = routes.trust() if origin.scheme == b"https" else None
+            trust = routes.trust_for(origin.scheme.decode())
             super().__init__(httpcore.HTTPConnection(origin, trust, network_backend=line), line)
 
     def send(self, request: httpcore.Request, departure: Departure) -> httpcore.Response:
@@ -91,7 +91,7 @@ class AsyncConnection(
         if proxy := routes.proxy_to(origin.scheme.decode(), origin.host.decode(), origin.port):
             super().__init__(async_through_proxy(proxy, origin, routes, line), line)
         else:
-            trust = routes.trust() if origin.scheme == b"https" else None
+            trust = routes.trust_for(origin.scheme.decode())
             http = httpcore.AsyncHTTPConnection(origin, trust, network_backend=line)
             super().__init__(http, line)
 

@@ -30,7 +30,7 @@ def through_proxy(
     return httpcore.HTTPProxy(
         **arguments,
         proxy_headers=proxy.headers.raw,
-        proxy_ssl_context=_trust_in(proxy, routes),
+        proxy_ssl_context=routes.trust_for(proxy.url.scheme),
         network_backend=line,
     )
 
@@ -45,7 +45,7 @@ def async_through_proxy(
     return httpcore.AsyncHTTPProxy(
         **arguments,
         proxy_headers=proxy.headers.raw,
-        proxy_ssl_context=_trust_in(proxy, routes),
+        proxy_ssl_context=routes.trust_for(proxy.url.scheme),
         network_backend=line,
     )
 
@@ -57,13 +57,9 @@ def _arguments(proxy: httpx.Proxy, origin: httpcore.Origin, routes: Routes) -> _
             scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
         ),
         "proxy_auth": proxy.raw_auth,
-        "ssl_context": routes.trust() if origin.scheme == b"https" else None,
+        "ssl_context": routes.trust_for(origin.scheme.decode()),
         "max_connections": 1,
     }
-
-
-def _trust_in(proxy: httpx.Proxy, routes: Routes) -> ssl.SSLContext | None:
-    return routes.trust() if proxy.url.scheme == "https" else None
 
 
 def _is_socks(proxy: httpx.Proxy) -> bool:

@@ -61,13 +61,13 @@ class Routes:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         self.proxy_to(parts.scheme, parts.hostname or "", port)
 
-    def trust(self) -> ssl.SSLContext:
-        """Whom TLS trusts; the system's certificates are loaded when first asked for.
+    def trust_for(self, scheme: str) -> ssl.SSLContext | None:
+        """Whom TLS trusts, where this scheme speaks it; certificates are loaded when first used.
 
         Raises:
             ConfigurationError: the system's certificates cannot be read.
         """
-        return self._trust or _default_trust()
+        return (self._trust or _default_trust()) if scheme == "https" else None
 
     def proxy_to(self, scheme: str, host: str, port: int) -> httpx.Proxy | None:
         """The proxy that leads to a host; None where the way is direct.
