@@ -1,129 +1,137 @@
-"""A typed client for the Mesh API LLM gateway: sync, async, whole and streamed."""
+"""A typed client for the Mesh API LLM gateway: sync, async, whole and streamed.
 
-from meshapi._client import AsyncMeshAPI, MeshAPI
-from meshapi._core.call import CallOptions
-from meshapi._core.envelope import (
-    ErrorBody,
-    ErrorBodyCode,
-    ErrorEnvelope,
-    ProviderError,
-    ValidationErrorDetail,
-)
-from meshapi._core.meta import Headers, Meta
-from meshapi._core.retry import RetryPolicy
-from meshapi._core.settings import ClientOptions, Timeout
-from meshapi._core.streams import AsyncStream, Stream
-from meshapi._core.token import AsyncTokenSource, TokenSource
+A name is imported when it is first asked for, so that a program pays for what it uses.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from meshapi._version import __version__
-from meshapi.errors import (
-    APIStatusError,
-    BadRequest,
-    ConfigurationError,
-    Conflict,
-    ConnectionFailed,
-    ContentPolicyViolation,
-    ContextWindowExceeded,
-    DeadlineExceeded,
-    Forbidden,
-    GatewayTimeout,
-    InvalidRequest,
-    InvalidResponse,
-    MeshAPIError,
-    ModelNotFound,
-    NotFound,
-    OutputParseError,
-    PayloadTooLarge,
-    ProviderNotAvailable,
-    RateLimitExceeded,
-    RetrySafety,
-    ServerError,
-    SpendLimitExceeded,
-    StreamInterrupted,
-    Unauthorized,
-    UnprocessableEntity,
-    UpstreamError,
-    ValidationFailed,
-)
-from meshapi.resources.chat.chunks import (
-    ChatCompletionChunk,
-    ChatCompletionChunkChoice,
-    ChatCompletionDelta,
-    ToolCallDelta,
-    ToolCallFunctionDelta,
-)
-from meshapi.resources.chat.compare import (
-    ComparisonEvent,
-    ComparisonModelOverride,
-    ComparisonParams,
-    ComparisonResponse,
-    ComparisonResult,
-)
-from meshapi.resources.chat.formats import (
-    AudioOptions,
-    ImageOptions,
-    ResponseFormat,
-    ResponseFormatJSONObject,
-    ResponseFormatJSONSchema,
-    ResponseFormatSchema,
-    ResponseFormatText,
-)
-from meshapi.resources.chat.messages import (
-    Annotation,
-    ChatCompletionMessage,
-    ChatMessage,
-    ChatMessageContent,
-    ChatMessageRole,
-    OutputAudio,
-    UrlCitation,
-)
-from meshapi.resources.chat.params import (
-    ChatCompletionParams,
-    ChatCompletionRequestStop,
-    ChatCompletionRequestToolChoice,
-)
-from meshapi.resources.chat.parts import (
-    AudioContentPart,
-    CacheControl,
-    ContentPart,
-    FileContentPart,
-    FileData,
-    ImageContentPart,
-    ImageUrl,
-    ImageUrlDetail,
-    InputAudio,
-    InputAudioFormat,
-    TextContentPart,
-    UnknownContentPart,
-    VideoContentPart,
-    VideoUrl,
-)
-from meshapi.resources.chat.replies import (
-    ChatCompletionChoice,
-    ChatCompletionChoiceFinishReason,
-    ChatCompletionChoiceLogprobs,
-    ChatCompletionResponse,
-    CompletionTokensDetails,
-    PromptTokensDetails,
-    UsageInfo,
-)
-from meshapi.resources.chat.routing import (
-    DebugOptions,
-    Plugin,
-    ProviderPreferences,
-    Reasoning,
-    ReasoningEffort,
-    StreamOptions,
-)
-from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
-from meshapi.resources.chat.tools import (
-    Tool,
-    ToolCall,
-    ToolCallFunction,
-    ToolChoice,
-    ToolChoiceFunction,
-    ToolFunction,
-    ToolFunctionParameters,
-)
+
+if TYPE_CHECKING:
+    from meshapi._client import AsyncMeshAPI, MeshAPI
+    from meshapi._core.call import CallOptions
+    from meshapi._core.envelope import (
+        ErrorBody,
+        ErrorBodyCode,
+        ErrorEnvelope,
+        ProviderError,
+        ValidationErrorDetail,
+    )
+    from meshapi._core.meta import Headers, Meta
+    from meshapi._core.retry import RetryPolicy
+    from meshapi._core.settings import ClientOptions, Timeout
+    from meshapi._core.streams import AsyncStream, Stream
+    from meshapi._core.token import AsyncTokenSource, TokenSource
+    from meshapi.errors import (
+        APIStatusError,
+        BadRequest,
+        ConfigurationError,
+        Conflict,
+        ConnectionFailed,
+        ContentPolicyViolation,
+        ContextWindowExceeded,
+        DeadlineExceeded,
+        Forbidden,
+        GatewayTimeout,
+        InvalidRequest,
+        InvalidResponse,
+        MeshAPIError,
+        ModelNotFound,
+        NotFound,
+        OutputParseError,
+        PayloadTooLarge,
+        ProviderNotAvailable,
+        RateLimitExceeded,
+        RetrySafety,
+        ServerError,
+        SpendLimitExceeded,
+        StreamInterrupted,
+        Unauthorized,
+        UnprocessableEntity,
+        UpstreamError,
+        ValidationFailed,
+    )
+    from meshapi.resources.chat.chunks import (
+        ChatCompletionChunk,
+        ChatCompletionChunkChoice,
+        ChatCompletionDelta,
+        ToolCallDelta,
+        ToolCallFunctionDelta,
+    )
+    from meshapi.resources.chat.compare import (
+        ComparisonEvent,
+        ComparisonModelOverride,
+        ComparisonParams,
+        ComparisonResponse,
+        ComparisonResult,
+    )
+    from meshapi.resources.chat.formats import (
+        AudioOptions,
+        ImageOptions,
+        ResponseFormat,
+        ResponseFormatJSONObject,
+        ResponseFormatJSONSchema,
+        ResponseFormatSchema,
+        ResponseFormatText,
+    )
+    from meshapi.resources.chat.messages import (
+        Annotation,
+        ChatCompletionMessage,
+        ChatMessage,
+        ChatMessageContent,
+        ChatMessageRole,
+        OutputAudio,
+        UrlCitation,
+    )
+    from meshapi.resources.chat.params import (
+        ChatCompletionParams,
+        ChatCompletionRequestStop,
+        ChatCompletionRequestToolChoice,
+    )
+    from meshapi.resources.chat.parts import (
+        AudioContentPart,
+        CacheControl,
+        ContentPart,
+        FileContentPart,
+        FileData,
+        ImageContentPart,
+        ImageUrl,
+        ImageUrlDetail,
+        InputAudio,
+        InputAudioFormat,
+        TextContentPart,
+        UnknownContentPart,
+        VideoContentPart,
+        VideoUrl,
+    )
+    from meshapi.resources.chat.replies import (
+        ChatCompletionChoice,
+        ChatCompletionChoiceFinishReason,
+        ChatCompletionChoiceLogprobs,
+        ChatCompletionResponse,
+        CompletionTokensDetails,
+        PromptTokensDetails,
+        UsageInfo,
+    )
+    from meshapi.resources.chat.routing import (
+        DebugOptions,
+        Plugin,
+        ProviderPreferences,
+        Reasoning,
+        ReasoningEffort,
+        StreamOptions,
+    )
+    from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
+    from meshapi.resources.chat.tools import (
+        Tool,
+        ToolCall,
+        ToolCallFunction,
+        ToolChoice,
+        ToolChoiceFunction,
+        ToolFunction,
+        ToolFunctionParameters,
+    )
 
 __all__ = [
     "APIStatusError",
@@ -235,3 +243,144 @@ __all__ = [
     "VideoUrl",
     "__version__",
 ]
+
+_NAMES_OF = {
+    "_client": ["AsyncMeshAPI", "MeshAPI"],
+    "_core.call": ["CallOptions"],
+    "_core.envelope": [
+        "ErrorBody",
+        "ErrorBodyCode",
+        "ErrorEnvelope",
+        "ProviderError",
+        "ValidationErrorDetail",
+    ],
+    "_core.meta": ["Headers", "Meta"],
+    "_core.retry": ["RetryPolicy"],
+    "_core.settings": ["ClientOptions", "Timeout"],
+    "_core.streams": ["AsyncStream", "Stream"],
+    "_core.token": ["AsyncTokenSource", "TokenSource"],
+    "errors": [
+        "APIStatusError",
+        "BadRequest",
+        "ConfigurationError",
+        "Conflict",
+        "ConnectionFailed",
+        "ContentPolicyViolation",
+        "ContextWindowExceeded",
+        "DeadlineExceeded",
+        "Forbidden",
+        "GatewayTimeout",
+        "InvalidRequest",
+        "InvalidResponse",
+        "MeshAPIError",
+        "ModelNotFound",
+        "NotFound",
+        "OutputParseError",
+        "PayloadTooLarge",
+        "ProviderNotAvailable",
+        "RateLimitExceeded",
+        "RetrySafety",
+        "ServerError",
+        "SpendLimitExceeded",
+        "StreamInterrupted",
+        "Unauthorized",
+        "UnprocessableEntity",
+        "UpstreamError",
+        "ValidationFailed",
+    ],
+    "resources.chat.chunks": [
+        "ChatCompletionChunk",
+        "ChatCompletionChunkChoice",
+        "ChatCompletionDelta",
+        "ToolCallDelta",
+        "ToolCallFunctionDelta",
+    ],
+    "resources.chat.compare": [
+        "ComparisonEvent",
+        "ComparisonModelOverride",
+        "ComparisonParams",
+        "ComparisonResponse",
+        "ComparisonResult",
+    ],
+    "resources.chat.formats": [
+        "AudioOptions",
+        "ImageOptions",
+        "ResponseFormat",
+        "ResponseFormatJSONObject",
+        "ResponseFormatJSONSchema",
+        "ResponseFormatSchema",
+        "ResponseFormatText",
+    ],
+    "resources.chat.messages": [
+        "Annotation",
+        "ChatCompletionMessage",
+        "ChatMessage",
+        "ChatMessageContent",
+        "ChatMessageRole",
+        "OutputAudio",
+        "UrlCitation",
+    ],
+    "resources.chat.params": [
+        "ChatCompletionParams",
+        "ChatCompletionRequestStop",
+        "ChatCompletionRequestToolChoice",
+    ],
+    "resources.chat.parts": [
+        "AudioContentPart",
+        "CacheControl",
+        "ContentPart",
+        "FileContentPart",
+        "FileData",
+        "ImageContentPart",
+        "ImageUrl",
+        "ImageUrlDetail",
+        "InputAudio",
+        "InputAudioFormat",
+        "TextContentPart",
+        "UnknownContentPart",
+        "VideoContentPart",
+        "VideoUrl",
+    ],
+    "resources.chat.replies": [
+        "ChatCompletionChoice",
+        "ChatCompletionChoiceFinishReason",
+        "ChatCompletionChoiceLogprobs",
+        "ChatCompletionResponse",
+        "CompletionTokensDetails",
+        "PromptTokensDetails",
+        "UsageInfo",
+    ],
+    "resources.chat.routing": [
+        "DebugOptions",
+        "Plugin",
+        "ProviderPreferences",
+        "Reasoning",
+        "ReasoningEffort",
+        "StreamOptions",
+    ],
+    "resources.chat.streams": ["AsyncChatCompletionStream", "ChatCompletionStream"],
+    "resources.chat.tools": [
+        "Tool",
+        "ToolCall",
+        "ToolCallFunction",
+        "ToolChoice",
+        "ToolChoiceFunction",
+        "ToolFunction",
+        "ToolFunctionParameters",
+    ],
+}
+_HOMES = {name: home for home, names in _NAMES_OF.items() for name in names}
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if not TYPE_CHECKING:  # A checker would take any name for one that is there.
+
+    def __getattr__(name):
+        """Import a public name from where it is at home."""
+        if name not in _HOMES:
+            raise AttributeError(f"module 'meshapi' has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"meshapi.{_HOMES[name]}"), name)
+        return value

@@ -6,18 +6,20 @@ import copy
 import ssl
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self, TypeVar, cast
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 import httpx
 from typing_extensions import Unpack
 
-from meshapi._core.connections import AsyncPool, NetworkOptions, Pool
 from meshapi._core.retry import RetryPolicy
 from meshapi._core.settings import ClientOptions, Settings, Timeout
 from meshapi._core.token import AsyncTokenSource, Token, TokenSource
 from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.errors import ConfigurationError
 from meshapi.resources.chat.chat import AsyncChat, Chat
+
+if TYPE_CHECKING:
+    from meshapi._core.connections.routes import NetworkOptions
 
 
 class MeshAPI:
@@ -83,6 +85,8 @@ class MeshAPI:
         settings = Settings.load(options)
         network = _network(proxy, ssl_context, max_connections)
         lent = _checked(http_client, httpx.Client, network)
+        from meshapi._core.connections.pool import Pool  # Only a client needs httpcore.
+
         pool = Pool(lent, network, settings.base_url)
         self._mount(Transport(pool, settings))
 
@@ -186,6 +190,8 @@ class AsyncMeshAPI:
         settings = Settings.load(options)
         network = _network(proxy, ssl_context, max_connections)
         lent = _checked(http_client, httpx.AsyncClient, network)
+        from meshapi._core.connections.async_pool import AsyncPool  # Only this one needs asyncio.
+
         pool = AsyncPool(lent, network, settings.base_url)
         self._mount(AsyncTransport(pool, settings))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from meshapi._core.connections.pool import AsyncPool
+from meshapi._core.connections.async_pool import AsyncPool
 from tests.colours import Client
 
 
@@ -29,5 +29,5 @@ def pools(client: Client) -> list[Any]:
     """The pools of its own connections."""
     pool: Any = client.chat.completions._transport.pool
     if isinstance(pool, AsyncPool):
-        return [client._transport._pool for client, _ in pool._by_loop.values()]  # type: ignore[attr-defined]  # Ours.
+        return [transport._pool for transport, _ in pool._by_loop.values()]
     return [pool._transport._pool]

@@ -54,6 +54,21 @@ def test_a_call_ends_at_its_deadline(steps: Sequence[Step], colour: Sync) -> Non
     assert len(server.requests) == 1
 
 
+def test_a_shorter_limit_holds_where_a_longer_one_came_before(colour: Sync) -> None:
+    kept = response('{"choices": []}', headers={"connection": "keep-alive"})
+    with WireServer(kept, [10.0]) as server:
+        client = colour.client(base_url=server.url, token="rsk_test", timeout=60)
+        colour.settle(client.chat.completions.create(QUESTION))
+        begun = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            colour.settle(client.chat.completions.create(QUESTION, timeout=0.2))
+        took = time.monotonic() - begun
+        colour.settle(client.close())
+
+    assert took < 1.5
+    assert server.connections == 1
+
+
 def test_a_wait_longer_than_what_is_left_is_not_slept(colour: Sync) -> None:
     with WireServer(response("", status=429, headers={"retry-after": "30"})) as server:
         client = colour.client(base_url=server.url, token="rsk_test", timeout=5)

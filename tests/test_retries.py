@@ -161,9 +161,9 @@ def test_a_hint_that_means_nothing_counts_as_absent(hint: object) -> None:
 
 
 def attempts(*, left: float, budget: RetryBudget | None = None, **policy: Any) -> Attempts:
-    return Attempts(
-        RetryPolicy(**policy), budget or RetryBudget(), left, clock=lambda: 0.0, count=1
-    )
+    plan = Attempts(RetryPolicy(**policy), budget or RetryBudget(), left, clock=lambda: 0.0)
+    plan.count = 1
+    return plan
 
 
 HINTS = st.one_of(

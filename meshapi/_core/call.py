@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from meshapi._core.checks import fields_of, is_mapping
-from meshapi._core.envelope import read_error
 from meshapi._core.meta import Meta
 from meshapi._core.models import AnswerT, Params, Payload, PayloadT, with_meta
 from meshapi._core.retry import longest_wait
@@ -67,10 +66,10 @@ def encode(params: Params, options: CallOptions, *, streams: bool) -> bytes:
     Raises:
         InvalidRequest: something in it has no form in JSON: NaN, a cycle, an object.
     """
-    extra_body = options.get("extra_body", {})
-    if not is_mapping(extra_body):
+    extra_body = options.get("extra_body")
+    if extra_body is not None and not is_mapping(extra_body):
         raise InvalidRequest("extra_body must be a mapping of fields to values")
-    if "stream" in extra_body:
+    if extra_body and "stream" in extra_body:
         raise InvalidRequest("Set stream on the params, not in extra_body: it decides what returns")
     try:
         body = _written(params, extra_body, streams=streams)
@@ -82,11 +81,15 @@ def encode(params: Params, options: CallOptions, *, streams: bool) -> bytes:
     return body
 
 
-def _written(params: Params, extra_body: Mapping[str, object], *, streams: bool) -> bytes:
-    left_out = {"stream"} if streams else None
-    body = params.model_dump_json(
-        exclude_unset=True, exclude=left_out, by_alias=True, warnings="error"
-    ).encode()
+def _written(params: Params, extra_body: Mapping[str, object] | None, *, streams: bool) -> bytes:
+    # Its own serializer, as `model_dump_json` would make a str of the bytes.
+    body = params.__pydantic_serializer__.to_json(
+        params,
+        exclude_unset=True,
+        exclude={"stream"} if streams else None,
+        by_alias=True,
+        warnings="error",
+    )
     if streams:
         body = body[:-1] + (b"," if len(body) > len(b"{}") else b"") + b'"stream":true}'
     if extra_body:
@@ -96,11 +99,14 @@ def _written(params: Params, extra_body: Mapping[str, object], *, streams: bool)
 
 def says_nan(document: bytes | str) -> bool:
     """Whether JSON holds NaN or Infinity as a number, which pydantic reads and the wire forbids."""
-    text = document.encode() if isinstance(document, str) else document
-    if b"NaN" not in text and b"Infinity" not in text:
+    if isinstance(document, str):
+        is_suspicious = "NaN" in document or "Infinity" in document
+    else:
+        is_suspicious = b"NaN" in document or b"Infinity" in document
+    if not is_suspicious:
         return False
     found: list[str] = []
-    json.loads(text, parse_constant=found.append)
+    json.loads(document, parse_constant=found.append)
     return bool(found)
 
 
@@ -128,6 +134,8 @@ def read_failure(reply: Reply) -> MeshAPIError:
     """Read an answer whose status says that it is none."""
     status = reply.meta.status_code or 0
     if status >= 400:
+        from meshapi._core.envelope import read_error  # Only who fails pays for its models.
+
         return read_error(document_of(reply.content), reply.meta, reply.token)
     return _invalid(
         reply, f"The server redirected ({status}), which is not followed: check base_url"
@@ -144,6 +152,8 @@ def in_band_error(payload: Payload, meta: Meta, token: Token) -> APIStatusError 
     extra = payload.model_extra
     if not extra or not says_error(extra, type(payload), payload.model_fields_set):
         return None
+    from meshapi._core.envelope import read_error
+
     return read_error(extra, meta, token)
 
 
@@ -163,6 +173,8 @@ def _not_an_answer(reply: Reply, problem: ValidationError) -> MeshAPIError:
     document = document_of(reply.content)
     fields = fields_of(document)
     if says_error(fields, Payload, fields.keys()):
+        from meshapi._core.envelope import read_error
+
         return read_error(document, reply.meta, reply.token)
     if document is not None:
         return _invalid(reply, f"The answer does not fit: {summary(problem)}")

@@ -1,7 +1,5 @@
 """The error envelope, in every shape that servers send it: a document in, a typed error out."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from http import HTTPStatus

@@ -34,6 +34,34 @@ class EventDecoder:
         self._id = ""
         self._retry: int | None = None
 
+    def parts(self, data: bytes) -> tuple[bytes, ...]:
+        """Cut bytes into the end of an event, whole events, and the beginning of one."""
+        is_between_events = not (self._size or self._at_start)
+        if is_between_events and data[-2:] == b"\n\n":
+            return (data,)
+        begun = 0 if is_between_events else data.find(b"\n\n") + 2
+        ended = max(begun, data.rfind(b"\n\n") + 2)
+        return data[:begun], data[begun:ended], data[ended:]
+
+    def plain(self, data: bytes) -> list[str] | None:
+        """Take whole events that are each one line with a JSON object, or `[DONE]`: their data.
+
+        That is nearly all that ever comes. None where it may be anything else: nothing is taken.
+        """
+        if self._at_start or self._size or self._after_cr or len(data) > self._max_event_bytes:
+            return None
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return None
+        if text[-2:] != "\n\n" or "\r" in text:
+            return None
+        blocks = text[:-2].split("\n\n")
+        for block in blocks:
+            if "\n" in block or (block[:7] != "data: {" and block != "data: [DONE]"):
+                return None
+        return [block[6:] for block in blocks]
+
     def push(self, data: bytes) -> Iterator[ServerSentEvent]:
         """Take the next bytes; each event is given before the bytes after it are looked at.
 
@@ -51,8 +79,9 @@ class EventDecoder:
             self._grow(len(line))
             if event := self._end_line(line):
                 yield event
-        self._grow(len(rest))
-        self._line.append(rest)
+        if rest:
+            self._grow(len(rest))
+            self._line.append(rest)
 
     def end(self) -> ServerSentEvent | None:
         """Take the end of the body; the event that was still open, if there was one.

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
-import uuid
+import os
+import sys
 from collections.abc import Callable, Iterable
-from typing import Generic
+from typing import TYPE_CHECKING, Generic
 
 from meshapi._core.call import Call, Reply
+from meshapi._core.deadline import Deadline
 from meshapi._core.inflate import ACCEPTED
 from meshapi._core.meta import Headers, Meta
 from meshapi._core.models import PayloadT
-from meshapi._core.reader import Fold, StreamReader
 from meshapi._core.retry import Attempts, RetryBudget
 from meshapi._core.settings import Settings
 from meshapi._core.token import Token
 from meshapi._version import __version__
 from meshapi.errors import DeadlineExceeded, InvalidResponse, RetrySafety
 
+if TYPE_CHECKING:
+    from meshapi._core.reader import Fold, StreamReader
+
 _MAX_ERROR_BYTES = 1024 * 1024
 
-_LONGEST_WAIT = 10.0**8  # Years: more than sockets take for a number of seconds.
+_PYTHON = "{}.{}.{}".format(*sys.version_info)
 
 _FIXED_HEADERS = {
     "accept-encoding": ACCEPTED,
     "content-type": "application/json",
-    "user-agent": f"meshapi/{__version__} python/{platform.python_version()}",
+    "user-agent": f"meshapi/{__version__} python/{_PYTHON}",
     "x-meshapi-sdk": f"python/{__version__}",
 }
 
@@ -46,17 +49,19 @@ class Exchange(Generic[PayloadT]):
         self.settings = settings
         self.url = settings.base_url + call.path
         self.token = settings.token
-        self._answer = Meta()
+        self.headers = Headers()
+        """The headers of the latest answer."""
+        self._status_code: int | None = None
         self._clock = clock
         self._begun = clock()
         self._limit, seconds = self._first_limit()
-        self._patience = self._begun + seconds
-        self.attempts = Attempts(settings.retry, budget, self._patience, clock)
+        self.deadline = Deadline(seconds, clock)
+        self.attempts = Attempts(settings.retry, budget, self._begun + seconds, clock)
         self._headers = {
             **_FIXED_HEADERS,
             "accept": "text/event-stream" if call.streams else "application/json",
             **settings.headers,
-            "idempotency-key": call.idempotency_key or str(uuid.uuid4()),
+            "idempotency-key": call.idempotency_key or os.urandom(16).hex(),
         }
 
     def _first_limit(self) -> tuple[str, float]:
@@ -69,42 +74,47 @@ class Exchange(Generic[PayloadT]):
         """Begin the next attempt: the headers it is sent with."""
         self.token = token
         self.attempts.count += 1
-        self._answer = Meta(attempts=self.attempts.count)
+        self.headers, self._status_code = Headers(), None
         return {
             **self._headers,
             "x-meshapi-attempt": str(self.attempts.count),
             "authorization": token.header(),
         }
 
-    def answered(self, status_code: int, headers: Iterable[tuple[str, str]]) -> None:
+    def answered(self, status_code: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the head of the answer."""
-        kept = Headers((name, self.token.hide_in_text(value)) for name, value in headers)
-        self._answer = Meta(
-            request_id=kept.get("x-request-id") or None,
-            status_code=status_code,
-            headers=kept,
-            attempts=self.attempts.count,
-        )
+        self._status_code = status_code
+        self.headers = Headers(self._readable(headers))
+
+    def _readable(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+        pairs = [(_text(name), _text(value)) for name, value in headers]
+        all_values = "\n".join(value for _, value in pairs)
+        if self.token.hide_in_text(all_values) == all_values:
+            return pairs
+        return [(name, self.token.hide_in_text(value)) for name, value in pairs]
 
     @property
     def meta(self) -> Meta:
         """What is known of the latest attempt by now."""
-        return dataclasses.replace(self._answer, elapsed=self._clock() - self._begun)
+        return Meta(
+            request_id=self.headers.get("x-request-id") or None,
+            status_code=self._status_code,
+            headers=self.headers,
+            attempts=self.attempts.count,
+            elapsed=self._clock() - self._begun,
+        )
 
     @property
     def failed(self) -> bool:
         """Whether the status says that no answer follows, but an error."""
-        return (self._answer.status_code or 0) >= 300
+        return (self._status_code or 0) >= 300
 
     def reader(self, fold: Fold[PayloadT]) -> StreamReader[PayloadT]:
         """What reads the stream that this call opened."""
+        from meshapi._core.reader import StreamReader  # Not all programs stream.
+
         limit = self.settings.max_event_bytes
         return StreamReader(self.call.model, fold, self.meta, self.token, max_event_bytes=limit)
-
-    @property
-    def left(self) -> float:
-        """Seconds that the next bytes may take; 0 once the limit has passed."""
-        return min(max(0.0, self._patience - self._clock()), _LONGEST_WAIT)
 
     def too_late(self, safety: RetrySafety, limit: str | None = None) -> DeadlineExceeded:
         """The error for a limit that passed: the one in force, unless another is named."""
@@ -118,7 +128,7 @@ class Exchange(Generic[PayloadT]):
     def heard(self) -> None:
         """An event came, and was dealt with: from now on, the idle limit counts."""
         self._limit = "idle"
-        self._patience = self._clock() + self.settings.timeout.idle
+        self.deadline.restart(self.settings.timeout.idle)
 
 
 class Body:
@@ -151,3 +161,10 @@ class Body:
             raise InvalidResponse(message, meta=self._exchange.meta)
         content = b"".join(self._pieces).removeprefix(b"\xef\xbb\xbf")
         return Reply(content, self._exchange.meta, self._exchange.token)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

@@ -15,8 +15,10 @@ class InflateError(ValueError):
     """A body is not what its content-encoding says, or is encoded in a way nobody asked for."""
 
 
-def encoding_of(header: str) -> str | None:
+def encoding_of(header: str | None) -> str | None:
     """The encoding that the header `content-encoding` names; None where it names none."""
+    if not header:
+        return None
     named = [each.strip().lower() for each in header.split(",")]
     return ", ".join(each for each in named if each not in {"", "identity"}) or None
 

@@ -94,6 +94,12 @@ PayloadT = TypeVar("PayloadT", bound="Payload")
 AnswerT = TypeVar("AnswerT", bound="Answer")
 
 
+def validator_of(model: type[PayloadT]) -> Callable[[str | bytes], PayloadT]:
+    """What reads JSON as a model: its own method, without the way there."""
+    model.model_rebuild()
+    return model.__pydantic_validator__.validate_json
+
+
 class Answer(Payload):
     """A whole answer: a payload that knows the exchange it came from."""
 

@@ -11,7 +11,7 @@ from meshapi._core.call import document_of, in_band_error, says_error, says_nan,
 from meshapi._core.checks import fields_of
 from meshapi._core.envelope import read_error
 from meshapi._core.events import EventDecoder, EventError
-from meshapi._core.models import Payload, PayloadT, with_event
+from meshapi._core.models import Payload, PayloadT, validator_of, with_event
 from meshapi._core.retry import FINAL_CODES, longest_wait
 from meshapi.errors import (
     APIStatusError,
@@ -24,8 +24,6 @@ from meshapi.errors import (
 )
 
 if TYPE_CHECKING:
-    from httpx_sse import ServerSentEvent
-
     from meshapi._core.meta import Meta
     from meshapi._core.token import Token
     from meshapi.resources.chat.replies import ChatCompletionResponse
@@ -73,6 +71,7 @@ class StreamReader(Generic[PayloadT]):
         self.done = False
         self._ended = False
         self._model = model
+        self._validate = validator_of(model)
         self._fold = fold
         self._decoder = EventDecoder(max_event_bytes)
         self._page = bytearray()
@@ -86,14 +85,28 @@ class StreamReader(Generic[PayloadT]):
         """
         if not self.events and len(self._page) < _MAX_PAGE_BYTES:
             self._page += data
-        try:
-            for event in self._decoder.push(data):
-                text = event.data.strip()
+        for part in self._decoder.parts(data):
+            if self.done:
+                return
+            texts = self._decoder.plain(part)
+            if texts is None:
+                yield from self._read_lines(part)
+                continue
+            for text in texts:
                 if text == _DONE:
                     self.done = True
                     return
+                yield self._payload(text)
+
+    def _read_lines(self, data: bytes) -> Iterator[PayloadT]:
+        try:
+            for event in self._decoder.push(data):
+                text = event.data.strip()
+                self.done = self.done or text == _DONE
+                if self.done:
+                    return
                 if text:
-                    yield self._payload(event)
+                    yield self._payload(event.data, event.event)
         except EventError as error:
             raise self.interrupted(str(error), self._safety_of_nonsense) from None
 
@@ -113,7 +126,7 @@ class StreamReader(Generic[PayloadT]):
             # A `[DONE]` that was cut says nothing either way; what came before it decides.
             self.done = last is not None and last.data.strip() == _DONE
             if last and not _DONE.startswith(last.data.strip()):
-                yield self._payload(last)
+                yield self._payload(last.data, last.event)
         except (EventError, StreamInterrupted) as cut:
             if not was_complete:
                 raise self.interrupted(f"it was cut within an event ({cut})") from None
@@ -164,26 +177,29 @@ class StreamReader(Generic[PayloadT]):
         """The answer so far; None before the first event."""
         return self._fold.partial(self.meta) if self.events else None
 
-    def _payload(self, event: ServerSentEvent) -> PayloadT:
-        if event.event == "error" and "error" not in self._model.model_fields:
-            raise self._in_stream(read_error(document_of(event.data), self.meta, self._token))
+    def _payload(self, text: str, name: str = "message") -> PayloadT:
+        if name == "error" and "error" not in self._model.model_fields:
+            raise self._in_stream(read_error(document_of(text), self.meta, self._token))
         try:
-            payload = self._model.model_validate_json(event.data)
+            payload: PayloadT = self._validate(text)
         except ValidationError as problem:
-            raise self._unreadable(event, problem) from None
-        if says_nan(event.data):
+            raise self._unreadable(text, problem) from None
+        if ("NaN" in text or "Infinity" in text) and says_nan(text):
             raise self.interrupted(
                 "an event cannot be read: NaN is no JSON number", self._safety_of_nonsense
             )
-        if error := in_band_error(payload, self.meta, self._token):
+        if payload.__pydantic_extra__ and (error := in_band_error(payload, self.meta, self._token)):
             raise self._in_stream(error)
+        if not self.events:
+            self._page.clear()
         self.events += 1
-        self._page.clear()
-        self._fold.add(with_event(payload, event.event))
+        if name != "message":
+            with_event(payload, name)
+        self._fold.add(payload)
         return payload
 
-    def _unreadable(self, event: ServerSentEvent, problem: ValidationError) -> MeshAPIError:
-        document = document_of(event.data)
+    def _unreadable(self, text: str, problem: ValidationError) -> MeshAPIError:
+        document = document_of(text)
         fields = fields_of(document)
         if says_error(fields, self._model, fields.keys()):
             return self._in_stream(read_error(document, self.meta, self._token))

@@ -181,18 +181,24 @@ class Rules(TypedDict):
     reraise: bool
 
 
-@dataclass(slots=True)
 class Attempts:
     """The attempts of one logical call: how many there were, and whether there is another."""
 
-    policy: RetryPolicy
-    budget: RetryBudget
-    deadline: float
-    """When the call must be over, on the clock."""
-
-    clock: Callable[[], float] = time.monotonic
-    jitter: Callable[[], float] = random.random
-    count: int = 0
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        budget: RetryBudget,
+        deadline: float,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Begin before the first; the call must be over when the clock shows the deadline."""
+        self.policy = policy
+        self.budget = budget
+        self.deadline = deadline
+        self.clock = clock
+        self.jitter = jitter
+        self.count = 0
 
     @property
     def left(self) -> float:

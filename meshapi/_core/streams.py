@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self
 
 from meshapi._core.call import Call
+from meshapi._core.fork import Process
 from meshapi._core.meta import Meta
 from meshapi._core.models import PayloadT
+from meshapi._core.waiting import one_at_a_time, within
 from meshapi.errors import MeshAPIError, StreamInterrupted
 
 if TYPE_CHECKING:
+    import asyncio
+
     from meshapi._core.reader import Fold
     from meshapi._core.transport import AsyncOpened, AsyncTransport, Transport
 
@@ -37,7 +39,7 @@ class Stream(Generic[PayloadT]):
         self._opened = transport.open(call, fold)
         self._failure: MeshAPIError | None = None
         self._closed = False
-        self._process = os.getpid()
+        self._process = Process.generation
         self._one_at_a_time = threading.Lock()
 
     @property
@@ -49,7 +51,8 @@ class Stream(Generic[PayloadT]):
         return self
 
     def __next__(self) -> PayloadT:
-        self._check_process()
+        if self._process != Process.generation:
+            raise self._opened.reader.interrupted(_NOT_OURS)
         with self._one_at_a_time:
             if self._failure:
                 raise self._failure
@@ -68,17 +71,13 @@ class Stream(Generic[PayloadT]):
     def close(self) -> None:
         """Give up the rest and the connection; a loop over it ends, also in another thread."""
         self._closed = True
-        if self._process != os.getpid():
+        if self._process != Process.generation:
             return
         self._opened.ahead.clear()
         try:
             self._opened.events.close()
         except ValueError:  # Another thread is waiting for the next event: end its wait.
             self._opened.abort()
-
-    def _check_process(self) -> None:
-        if self._process != os.getpid():
-            raise self._opened.reader.interrupted(_NOT_OURS)
 
     def _check_left_on_purpose(self) -> None:
         if not self._closed:
@@ -123,9 +122,9 @@ class AsyncStream(Generic[PayloadT]):
         self._opened: AsyncOpened[PayloadT] | None = None
         self._failure: MeshAPIError | None = None
         self._closed = False
-        self._process = os.getpid()
+        self._process = Process.generation
         self._opening: asyncio.Timeout | None = None
-        self._one_at_a_time = asyncio.Lock()
+        self._one_at_a_time = one_at_a_time()
 
     @property
     def meta(self) -> Meta:
@@ -139,30 +138,33 @@ class AsyncStream(Generic[PayloadT]):
         return self
 
     async def __anext__(self) -> PayloadT:
-        self._check_process()
-        async with self._one_at_a_time:
+        if self._opened and self._process != Process.generation:
+            raise self._opened.reader.interrupted(_NOT_OURS)
+        await self._one_at_a_time.acquire()  # Not `async with`, which costs as much as the rest.
+        try:
             if self._failure:
                 raise self._failure
-            if self._closed and self._opened is None:
-                raise StopAsyncIteration
-            try:
-                opened = await self._ensure_open()
-                if self._closed:
-                    await self.close()
-                return opened.ahead.pop() if opened.ahead else await anext(opened.events)
-            except StopAsyncIteration:
-                self._check_left_on_purpose()
-                raise
-            except MeshAPIError as failure:
-                if self._closed:
-                    raise StopAsyncIteration from None
-                self._failure = failure
-                raise
+            opened = self._opened or await self._ensure_open()
+            if self._closed:
+                await self.close()
+            return opened.ahead.pop() if opened.ahead else await anext(opened.events)
+        except StopAsyncIteration:
+            self._check_left_on_purpose()
+            raise
+        except MeshAPIError as failure:
+            if self._closed:
+                raise StopAsyncIteration from None
+            self._failure = failure
+            raise
+        finally:
+            self._one_at_a_time.release()
 
     async def _ensure_open(self) -> AsyncOpened[PayloadT]:
         if self._opened is None:
+            if self._closed:
+                raise StopAsyncIteration
             try:
-                async with asyncio.timeout(None) as self._opening:
+                async with within(None) as self._opening:
                     self._opened = await self._open()
             except TimeoutError:  # It was `close` that let it expire.
                 raise StopAsyncIteration from None
@@ -178,17 +180,13 @@ class AsyncStream(Generic[PayloadT]):
                 self._opening.reschedule(0)
             async with self._one_at_a_time:  # Until whoever opens it has given up.
                 pass
-        if self._opened is None or self._process != os.getpid():
+        if self._opened is None or self._process != Process.generation:
             return
         self._opened.ahead.clear()
         try:
             await self._opened.events.aclose()
         except RuntimeError:  # Another task is waiting for the next event: end its wait.
             await self._opened.abort()
-
-    def _check_process(self) -> None:
-        if self._process != os.getpid() and self._opened:
-            raise self._opened.reader.interrupted(_NOT_OURS)
 
     def _check_left_on_purpose(self) -> None:
         if not self._closed and self._opened:

@@ -32,6 +32,11 @@ class Token:
         self._name = name
         _in_use[id(self)] = self
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is known, and was checked when the client was made."""
+        return not callable(self._value)
+
     def check(self) -> Token:
         """Look at a fixed token now; a function is asked later, before every attempt.
 

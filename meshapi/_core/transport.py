@@ -6,75 +6,94 @@ waiting, once without `await` and once with it.
 
 from __future__ import annotations
 
-import asyncio
+import copy
 import time
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterator,
     Awaitable,
     Callable,
     Generator,
-    Iterator,
 )
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import httpx
 
 from meshapi._core.call import Call, Reply, read_answer, read_failure
-from meshapi._core.connections import AsyncPool, Departure, Pool, at_most, cut_off
 from meshapi._core.exchange import Body, Exchange
-from meshapi._core.inflate import InflateError, Inflater, encoding_of
+from meshapi._core.incoming import (
+    FOREIGN,
+    anext_of,
+    async_drain,
+    async_pieces_of,
+    drain,
+    failure_of,
+    next_of,
+    pieces_of,
+)
 from meshapi._core.models import AnswerT, PayloadT
-from meshapi._core.reader import Fold, StreamReader
+from meshapi._core.outgoing import Departure, Outgoing
 from meshapi._core.retry import RetryBudget
 from meshapi._core.settings import ClientOptions, Settings
 from meshapi._core.token import Token
+from meshapi._core.waiting import async_sleep, within
 from meshapi.errors import (
-    ConfigurationError,
     ConnectionFailed,
-    InvalidRequest,
     InvalidResponse,
     MeshAPIError,
-    RetrySafety,
 )
+
+if TYPE_CHECKING:
+    from meshapi._core.connections.async_pool import AsyncPool
+    from meshapi._core.connections.pool import Pool
+    from meshapi._core.reader import Fold, StreamReader
 
 ResultT = TypeVar("ResultT")
 EventsT = TypeVar("EventsT")
 AbortT = TypeVar("AbortT")
 
 
-@dataclass(slots=True)
 class Opened(Generic[PayloadT, EventsT, AbortT]):
     """A stream whose first event has come: it waits in `ahead`, the rest comes from `events`."""
 
-    reader: StreamReader[PayloadT]
-    ahead: list[PayloadT]
-    events: EventsT
-    abort: AbortT
-    """Ends a wait for the next event, from outside."""
+    __slots__ = ("abort", "ahead", "events", "reader")
+
+    def __init__(
+        self,
+        reader: StreamReader[PayloadT],
+        ahead: list[PayloadT],
+        events: EventsT,
+        abort: AbortT,
+    ) -> None:
+        """Take what belongs to it; `abort` ends a wait for the next event, from outside."""
+        self.reader = reader
+        self.ahead = ahead
+        self.events = events
+        self.abort = abort
 
 
 SyncOpened: TypeAlias = Opened[PayloadT, Generator[PayloadT], Callable[[], None]]
 AsyncOpened: TypeAlias = Opened[PayloadT, AsyncGenerator[PayloadT], Callable[[], Awaitable[None]]]
 
 
-@dataclass(slots=True)
 class Transport:
     """Sends calls and opens streams over one pool of connections."""
 
-    pool: Pool
-    settings: Settings
-    owns_pool: bool = True
-    budget: RetryBudget = field(default_factory=RetryBudget)
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    def __init__(self, pool: Pool, settings: Settings) -> None:
+        """Own the pool."""
+        self.pool = pool
+        self.settings = settings
+        self.owns_pool = True
+        self.budget = RetryBudget()
+        self.clock: Callable[[], float] = time.monotonic
+        self.sleep: Callable[[float], None] = time.sleep
 
     def with_options(self, options: ClientOptions) -> Transport:
         """The same pool and budget under other settings; closing it closes nothing."""
-        return replace(self, settings=self.settings.replaced(options), owns_pool=False)
+        other = copy.copy(self)
+        other.settings = self.settings.replaced(options)
+        other.owns_pool = False
+        return other
 
     def close(self) -> None:
         """Close the pool, unless it is somebody else's."""
@@ -127,29 +146,26 @@ class Transport:
         ahead = list(islice(events, 1))
         reader.meta = exchange.meta
         self.budget.refund()
-        return Opened(reader, ahead, events, lambda: cut_off(response))
+        return Opened(reader, ahead, events, lambda: self.pool.cut_off(response))
 
     def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
-        token = self.settings.token.ask()
-        http = self.pool.client()
-        departure = Departure()
+        token = self.settings.token
+        outgoing = _outgoing(exchange, token if token.is_fixed else token.ask())
         try:
-            with at_most(exchange.left):
-                request = _request(http, exchange, token, departure)
-                response = http.send(request, stream=True, auth=None, follow_redirects=False)
-        except _FOREIGN as error:
-            failure = _failure(error, exchange, departure)
+            response = self.pool.send(outgoing)
+        except FOREIGN as error:
+            failure = failure_of(error, exchange, has_left=outgoing.departure.happened)
         else:
             response.extensions.pop("reason_phrase", None)  # A server's own words, for our repr.
-            exchange.answered(response.status_code, response.headers.multi_items())
+            exchange.answered(response.status_code, response.headers.raw)
             return response
         raise failure
 
     def _whole(self, exchange: Exchange[PayloadT], response: httpx.Response) -> Reply:
         body = Body(exchange)
-        pieces = _pieces(response)
+        pieces = pieces_of(exchange, response)
         try:
-            while body.take(_next(exchange, pieces)):
+            while body.take(next_of(exchange, pieces)):
                 pass
         except (ConnectionFailed, InvalidResponse):
             if not exchange.failed:
@@ -159,20 +175,24 @@ class Transport:
         return body.reply()
 
 
-@dataclass(slots=True)
 class AsyncTransport:
     """Sends calls and opens streams over one pool of connections."""
 
-    pool: AsyncPool
-    settings: Settings
-    owns_pool: bool = True
-    budget: RetryBudget = field(default_factory=RetryBudget)
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    def __init__(self, pool: AsyncPool, settings: Settings) -> None:
+        """Own the pool."""
+        self.pool = pool
+        self.settings = settings
+        self.owns_pool = True
+        self.budget = RetryBudget()
+        self.clock: Callable[[], float] = time.monotonic
+        self.sleep: Callable[[float], Awaitable[None]] = async_sleep
 
     def with_options(self, options: ClientOptions) -> AsyncTransport:
         """The same pool and budget under other settings; closing it closes nothing."""
-        return replace(self, settings=self.settings.replaced(options), owns_pool=False)
+        other = copy.copy(self)
+        other.settings = self.settings.replaced(options)
+        other.owns_pool = False
+        return other
 
     async def close(self) -> None:
         """Close the pool, unless it is somebody else's."""
@@ -235,33 +255,32 @@ class AsyncTransport:
         return Opened(reader, [] if first is None else [first], events, response.aclose)
 
     async def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
-        token = await self._ask_token(exchange)
-        http = await self.pool.client()
-        departure = Departure()
+        outgoing = _outgoing(exchange, await self._ask_token(exchange))
         try:
-            async with asyncio.timeout(exchange.left):
-                request = _request(http, exchange, token, departure)
-                response = await http.send(request, stream=True, auth=None, follow_redirects=False)
-        except _FOREIGN as error:
-            failure = _failure(error, exchange, departure)
+            async with within(exchange.deadline.left):
+                response = await self.pool.send(outgoing)
+        except FOREIGN as error:
+            failure = failure_of(error, exchange, has_left=outgoing.departure.happened)
         else:
             response.extensions.pop("reason_phrase", None)  # A server's own words, for our repr.
-            exchange.answered(response.status_code, response.headers.multi_items())
+            exchange.answered(response.status_code, response.headers.raw)
             return response
         raise failure
 
     async def _ask_token(self, exchange: Exchange[PayloadT]) -> Token:
+        if self.settings.token.is_fixed:
+            return self.settings.token
         try:
-            async with asyncio.timeout(exchange.left):
+            async with within(exchange.deadline.left):
                 return await self.settings.token.ask_async()
         except TimeoutError:
             raise exchange.too_late("not_sent") from None
 
     async def _whole(self, exchange: Exchange[PayloadT], response: httpx.Response) -> Reply:
         body = Body(exchange)
-        pieces = _async_pieces(response)
+        pieces = async_pieces_of(exchange, response)
         try:
-            while body.take(await _anext(exchange, pieces)):
+            while body.take(await anext_of(exchange, pieces)):
                 pass
         except (ConnectionFailed, InvalidResponse):
             if not exchange.failed:
@@ -282,20 +301,26 @@ def _events(
     reader: StreamReader[PayloadT],
     response: httpx.Response,
 ) -> Generator[PayloadT]:
-    pieces = _pieces(response)
+    pieces = pieces_of(exchange, response)
     failure: MeshAPIError | None = None
-    event: PayloadT | None = None
+    event = piece = None
     try:
-        while not reader.done and (piece := _next(exchange, pieces)) is not None:
+        for piece in pieces:
             for event in reader.read(piece):
                 yield event
+            if event is not None:
                 exchange.heard()
+                event = None
+            if reader.done:
+                break
         for event in reader.end():
             yield event
         if reader.done and pool.is_own:
-            _drain(pieces)
+            drain(exchange, pieces)
     except MeshAPIError as error:
         failure = reader.cut(error)
+    except FOREIGN as error:
+        failure = reader.cut(failure_of(error, exchange))
     finally:
         response.close()
     if failure:
@@ -309,20 +334,26 @@ async def _async_events(
     reader: StreamReader[PayloadT],
     response: httpx.Response,
 ) -> AsyncGenerator[PayloadT]:
-    pieces = _async_pieces(response)
+    pieces = async_pieces_of(exchange, response)
     failure: MeshAPIError | None = None
-    event: PayloadT | None = None
+    event = piece = None
     try:
-        while not reader.done and (piece := await _anext(exchange, pieces)) is not None:
+        async for piece in pieces:
             for event in reader.read(piece):
                 yield event
+            if event is not None:
                 exchange.heard()
+                event = None
+            if reader.done:
+                break
         for event in reader.end():
             yield event
         if reader.done and pool.is_own:
-            await _async_drain(pieces)
+            await async_drain(exchange, pieces)
     except MeshAPIError as error:
         failure = reader.cut(error)
+    except FOREIGN as error:
+        failure = reader.cut(failure_of(error, exchange))
     finally:
         await response.aclose()
     if failure:
@@ -330,145 +361,22 @@ async def _async_events(
         raise failure.with_traceback(None)
 
 
-def _pieces(response: httpx.Response) -> Iterator[bytes]:
-    if response.is_stream_consumed:  # By a hook of a lent client, or a mock: it is inflated, too.
-        yield response.content
-        return
-    assert isinstance(response.stream, httpx.SyncByteStream)
-    encoding = encoding_of(response.headers.get("content-encoding", ""))
-    if encoding is None:
-        yield from response.stream
-        return
-    inflater = Inflater(encoding)
-    for data in response.stream:
-        yield from inflater.push(data)
-
-
-async def _async_pieces(response: httpx.Response) -> AsyncIterator[bytes]:
-    if response.is_stream_consumed:  # By a hook of a lent client, or a mock: it is inflated, too.
-        yield response.content
-        return
-    assert isinstance(response.stream, httpx.AsyncByteStream)
-    encoding = encoding_of(response.headers.get("content-encoding", ""))
-    if encoding is None:
-        async for data in response.stream:
-            yield data
-        return
-    inflater = Inflater(encoding)
-    async for data in response.stream:
-        for piece in inflater.push(data):
-            yield piece
-
-
-_DRAIN_SECONDS = 0.1
-_DRAIN_PIECES = 16
-
-
-def _drain(pieces: Iterator[bytes]) -> None:
-    """Read what follows the end of a stream, for a moment: then its connection can be kept."""
-    with suppress(*_FOREIGN), at_most(_DRAIN_SECONDS):
-        for _ in islice(pieces, _DRAIN_PIECES):
-            pass
-
-
-async def _async_drain(pieces: AsyncIterator[bytes]) -> None:
-    """Read what follows the end of a stream, for a moment: then its connection can be kept."""
-    with suppress(*_FOREIGN):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            for _ in range(_DRAIN_PIECES):
-                if await anext(pieces, None) is None:
-                    return
-
-
-def _next(exchange: Exchange[PayloadT], pieces: Iterator[bytes]) -> bytes | None:
-    try:
-        with at_most(exchange.left):
-            piece = next(pieces, None)
-    except _FOREIGN as error:
-        failure = _failure(error, exchange)
-    else:
-        if exchange.left:
-            return piece
-        failure = exchange.too_late("ambiguous")
-        piece = None  # What a server said is no part of a traceback.
-    raise failure
-
-
-async def _anext(exchange: Exchange[PayloadT], pieces: AsyncIterator[bytes]) -> bytes | None:
-    try:
-        async with asyncio.timeout(exchange.left):
-            piece = await anext(pieces, None)
-    except _FOREIGN as error:
-        failure = _failure(error, exchange)
-    else:
-        if exchange.left:
-            return piece
-        failure = exchange.too_late("ambiguous")
-        piece = None  # What a server said is no part of a traceback.
-    raise failure
-
-
 def _begin(transport: Transport | AsyncTransport, call: Call[PayloadT]) -> Exchange[PayloadT]:
     return Exchange(call, transport.settings, transport.budget, transport.clock)
 
 
-def _request(
-    http: httpx.Client | httpx.AsyncClient,
-    exchange: Exchange[PayloadT],
-    token: Token,
-    departure: Departure,
-) -> httpx.Request:
-    left = max(exchange.left, 0.001)
-    # Exact limits are set around each wait; these serve a client that is not ours.
-    read = max(left, exchange.settings.timeout.idle) if exchange.call.streams else left
-    connect = min(left, exchange.settings.timeout.connect)
-    return http.build_request(
-        exchange.call.method,
+def _outgoing(exchange: Exchange[PayloadT], token: Token) -> Outgoing:
+    left = max(exchange.deadline.left, 0.001)
+    limits = exchange.settings.timeout
+    return Outgoing(
+        exchange.call,
         exchange.url,
-        content=exchange.call.body,
-        headers=exchange.next_headers(token),
-        timeout=httpx.Timeout(connect=connect, read=read, write=left, pool=left),
-        extensions={"departure": departure},
+        exchange.next_headers(token),
+        {
+            "connect": min(left, limits.connect),
+            "read": max(left, limits.idle) if exchange.call.streams else left,
+            "write": left,
+            "pool": left,
+        },
+        Departure(exchange.deadline),
     )
-
-
-# What httpx raises -> what it is to the caller; the first row that fits decides.
-_FAILURES: tuple[tuple[type[Exception], type[MeshAPIError], RetrySafety, str], ...] = (
-    (httpx.ProxyError, ConnectionFailed, "not_sent", "The proxy refused"),
-    (httpx.ConnectError, ConnectionFailed, "not_sent", "No connection"),
-    (httpx.UnsupportedProtocol, ConfigurationError, "final", "The URL cannot be called"),
-    (httpx.InvalidURL, ConfigurationError, "final", "The URL cannot be called"),
-    (UnicodeError, ConfigurationError, "final", "The URL cannot be called"),
-    (httpx.LocalProtocolError, InvalidRequest, "final", "The request cannot be sent"),
-    (InflateError, InvalidResponse, "final", "The answer cannot be inflated"),
-    (httpx.DecodingError, InvalidResponse, "final", "The answer cannot be inflated"),
-    (Exception, ConnectionFailed, "ambiguous", "The connection broke"),
-)
-
-
-# What comes from below. It holds the request and so the token: our own error is raised after the
-# `except` block, so that it does not even have it as its context.
-_FOREIGN = (
-    httpx.HTTPError,
-    httpx.StreamError,
-    httpx.InvalidURL,
-    InflateError,
-    UnicodeError,
-    OSError,
-)
-
-
-def _failure(
-    error: Exception, exchange: Exchange[PayloadT], departure: Departure | None = None
-) -> MeshAPIError:
-    has_left = departure is None or departure.happened
-    if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)):
-        is_over = isinstance(error, httpx.PoolTimeout) or not exchange.left
-        return exchange.too_late("not_sent", None if is_over else "connect")
-    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-        return exchange.too_late("ambiguous" if has_left else "not_sent")
-    kind, safety, what = next(row[1:] for row in _FAILURES if isinstance(error, row[0]))
-    if safety == "ambiguous" and not has_left:
-        safety = "not_sent"
-    reason = exchange.token.hide_in_text(str(error)) or type(error).__name__
-    return kind(f"{what}: {exchange.url} ({reason})", retry_safety=safety, meta=exchange.meta)

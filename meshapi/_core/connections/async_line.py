@@ -15,7 +15,14 @@ from typing import Any, cast
 
 import httpcore
 
-from meshapi._core.connections.line import CUT, LOOK_SECONDS, LineFacts, is_reset, shares
+from meshapi._core.connections.line import (
+    CUT,
+    LOOK_SECONDS,
+    LineFacts,
+    is_head,
+    is_reset,
+    shares,
+)
 
 _MOST_UNREAD = 256 * 1024
 
@@ -39,7 +46,7 @@ class AsyncLine(LineFacts, httpcore.AsyncNetworkBackend):
         local = (local_address, 0) if local_address else None
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(self.time_to_connect()):
                 found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except TimeoutError:
             raise httpcore.ConnectTimeout("No address in time") from None
@@ -89,11 +96,14 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
         self._line = line
         self._unread: deque[bytes] = deque()
         self._size = 0
+        self._head = b""
+        self._reader: asyncio.Future[bool] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._until = 0.0
         self._paused = False
         self._ended = False
         self._copy: int | None = None
         self._failure: Exception | None = None
-        self._readable = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -106,7 +116,8 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
         self._line.heard()
         self._unread.append(data)
         self._size += len(data)
-        self._readable.set()
+        if self._reader:
+            _tell(self._reader, something_came=True)
         if self._size > _MOST_UNREAD and not self._paused:
             self._paused = True
             self._transport.pause_reading()
@@ -136,15 +147,19 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
     def _end(self, failure: Exception | None) -> None:
         self._ended = True
         self._failure = self._failure or failure
-        self._readable.set()
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._reader:
+            _tell(self._reader, something_came=True)
         self._writable.set()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Wait for the next bytes; none at the end."""
         self._line.check_process()
+        seconds = self._line.left(httpcore.ReadTimeout)
         if not self._unread and not self._ended:
-            self._readable.clear()
-            await _within(timeout, self._readable, httpcore.ReadTimeout)
+            await self._something_comes(seconds)
         if not self._unread:
             if self._failure:
                 raise httpcore.ReadError(str(self._failure))
@@ -160,9 +175,46 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
+    async def _something_comes(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._reader = loop.create_future()
+        self._set_alarm(loop, loop.time() + seconds)
+        try:
+            if not await self._reader:
+                raise httpcore.ReadTimeout("Nothing came in time")
+        finally:
+            self._reader = None
+
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
+        """Let the wait end then. One alarm serves many waits: when it rings early, it is set again.
+
+        A timer for each wait would cost a tenth of what a chunk does where many streams are open.
+        """
+        self._until = until
+        if self._alarm and self._alarm.when() <= until:
+            return
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm = loop.call_at(until, self._ring, loop)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._alarm = None
+        if self._reader is None:
+            return
+        if loop.time() < self._until:
+            self._set_alarm(loop, self._until)
+        else:
+            _tell(self._reader, something_came=False)
+
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send the bytes."""
+        """Send the bytes; a request's head waits for what follows, of which there may be none."""
         self._line.check_process()
+        if is_head(buffer):
+            self._head = buffer
+            return
+        buffer, self._head = self._head + buffer, b""
+        if not buffer:
+            return
         if self._ended:
             kind = httpcore.WriteError if self._line.has_written else httpcore.ConnectError
             raise kind("the server has closed this connection")
@@ -170,8 +222,15 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
         self._line.writing(buffer)
         self._transport.write(buffer)
         if not self._writable.is_set():
-            await _within(timeout, self._writable, httpcore.WriteTimeout)
+            await self._takes_more()
             self._line.writing(buffer)
+
+    async def _takes_more(self) -> None:
+        try:
+            async with asyncio.timeout(self._line.left(httpcore.WriteTimeout)):
+                await self._writable.wait()
+        except TimeoutError:
+            raise httpcore.WriteTimeout("Not sent in time") from None
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -218,7 +277,7 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
             raise httpcore.ConnectError("the server spoke, or left, before TLS began")
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._line.time_to_connect() if timeout else None):
+            async with asyncio.timeout(self._line.time_to_connect()):
                 encrypted = await loop.start_tls(
                     self._transport, self, ssl_context, server_hostname=server_hostname
                 )
@@ -251,9 +310,6 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
         return bool(poll.poll(0))
 
 
-async def _within(seconds: float | None, happens: asyncio.Event, too_late: type[Exception]) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await happens.wait()
-    except TimeoutError:
-        raise too_late("Nothing happened in time") from None
+def _tell(reader: asyncio.Future[bool], *, something_came: bool) -> None:
+    if not reader.done():
+        reader.set_result(something_came)

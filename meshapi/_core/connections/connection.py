@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import httpcore
 
-from meshapi._core.connections.async_line import AsyncLine
-from meshapi._core.connections.line import Departure
 from meshapi._core.connections.proxies import async_through_proxy, through_proxy
 from meshapi._core.connections.routes import Routes
 from meshapi._core.connections.sync_line import Line
+from meshapi._core.outgoing import Departure
+
+if TYPE_CHECKING:
+    from meshapi._core.connections.async_line import AsyncLine
 
 HttpT = TypeVar(
     "HttpT",
     httpcore.HTTPConnection | httpcore.ConnectionPool,
     httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool,
 )
-LineT = TypeVar("LineT", Line, AsyncLine)
+LineT = TypeVar("LineT", Line, "AsyncLine")
 
 _BROKEN = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 _REFUSED = "the server had closed this kept connection"
@@ -81,12 +83,14 @@ class Connection(_Connection[httpcore.HTTPConnection | httpcore.ConnectionPool, 
 
 
 class AsyncConnection(
-    _Connection[httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool, AsyncLine]
+    _Connection[httpcore.AsyncHTTPConnection | httpcore.AsyncConnectionPool, "AsyncLine"]
 ):
     """One for an event loop."""
 
     def __init__(self, origin: httpcore.Origin, routes: Routes) -> None:
         """Open nothing yet."""
+        from meshapi._core.connections.async_line import AsyncLine  # Which imports asyncio.
+
         line = AsyncLine()
         if proxy := routes.proxy_to(origin.scheme.decode(), origin.host.decode(), origin.port):
             super().__init__(async_through_proxy(proxy, origin, routes, line), line)

@@ -8,14 +8,13 @@ people mock httpx with goes on intercepting.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from typing import cast
 
 import httpcore
 import httpx
 
 from meshapi._core.connections.connection import AsyncConnection, Connection
 from meshapi._core.connections.limit import AsyncLimit, Limit
-from meshapi._core.connections.line import Departure, extension
+from meshapi._core.connections.line import departure_of
 from meshapi._core.connections.routes import Routes
 from meshapi._core.connections.shelf import Shelf
 
@@ -50,9 +49,9 @@ class KeptConnections:
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request on a connection that was kept, or on a new one."""
         origin = request.url.origin
-        departure = Departure.of(request)
+        departure = departure_of(request)
         departure.happened = False
-        self._limit.enter(_seconds_to_wait(request))
+        self._limit.enter(departure.deadline.left)
         connection = None
         try:
             connection = self.shelf.take(origin)
@@ -64,9 +63,10 @@ class KeptConnections:
         body = _Body(response.stream, lambda: self._put_back(origin, connection))
         response.stream = body
         # By `vars`, as httpcore leaves the type open.
-        vars(response)["extensions"]["cut"] = lambda: self.shelf.cut(
-            connection, lambda: not body.is_closed
-        )
+        vars(response)["extensions"] |= {
+            "bounded": True,
+            "cut": lambda: self.shelf.cut(connection, lambda: not body.is_closed),
+        }
         return response
 
     def _put_back(self, origin: httpcore.Origin, connection: Connection | None) -> None:
@@ -92,9 +92,9 @@ class AsyncKeptConnections:
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request on a connection that was kept, or on a new one."""
         origin = request.url.origin
-        departure = Departure.of(request)
+        departure = departure_of(request)
         departure.happened = False
-        await self._limit.enter(_seconds_to_wait(request))
+        await self._limit.enter(departure.deadline.left)
         connection = None
         try:
             connection = self.shelf.take(origin)
@@ -104,6 +104,7 @@ class AsyncKeptConnections:
             raise
         assert isinstance(response.stream, AsyncIterable)
         response.stream = _AsyncBody(response.stream, lambda: self._put_back(origin, connection))
+        vars(response)["extensions"]["bounded"] = True
         return response
 
     def _put_back(self, origin: httpcore.Origin, connection: AsyncConnection | None) -> None:
@@ -116,11 +117,6 @@ class AsyncKeptConnections:
         """Close all connections, also those in use, and send away those who wait for one."""
         self.shelf.close()
         self._limit.end()
-
-
-def _seconds_to_wait(request: httpcore.Request) -> float | None:
-    limits = cast("dict[str, float | None] | None", extension(request, "timeout"))
-    return limits.get("pool") if limits else None
 
 
 class _Body:

@@ -5,16 +5,18 @@ Entering, leaving and giving up cost the same however many wait.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import OrderedDict
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import httpcore
 
 from meshapi._core.connections.guard import Guard
 
-WaiterT = TypeVar("WaiterT", threading.Event, asyncio.Event)
+if TYPE_CHECKING:
+    import asyncio
+
+WaiterT = TypeVar("WaiterT", threading.Event, "asyncio.Event")
 
 _FULL = "All connections are in use"
 
@@ -68,12 +70,14 @@ class Limit:
         self._turns: _Turns[threading.Event] = _Turns(most)
         self._guard = Guard()
 
-    def enter(self, seconds: float | None) -> None:
+    def enter(self, seconds: float) -> None:
         """Take a place, after waiting for one if need be.
 
         Raises:
             httpcore.PoolTimeout: none came within so many seconds.
         """
+        if self._guard.now(self._turns.enter):
+            return
         turn = threading.Event()
         if self._guard.now(lambda: self._enter_or_queue(turn)):
             return
@@ -120,7 +124,7 @@ class AsyncLimit:
         """Let so many in."""
         self._turns: _Turns[asyncio.Event] = _Turns(most)
 
-    async def enter(self, seconds: float | None) -> None:
+    async def enter(self, seconds: float) -> None:
         """Take a place, after waiting for one if need be.
 
         Raises:
@@ -128,6 +132,8 @@ class AsyncLimit:
         """
         if self._turns.enter():
             return
+        import asyncio
+
         self._turns.queue(turn := asyncio.Event())
         try:
             async with asyncio.timeout(seconds):

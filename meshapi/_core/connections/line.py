@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import select
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,9 @@ from typing import TypeAlias
 
 import httpcore
 
+from meshapi._core.deadline import Deadline
+from meshapi._core.fork import Process
+from meshapi._core.outgoing import Departure
 from meshapi._core.token import mask_logs
 
 # At INFO, httpx writes down the status line of every answer, at DEBUG httpcore its headers.
@@ -31,16 +33,10 @@ _LONGEST_ROUND_TRIP = 0.3
 _Found: TypeAlias = tuple[int, int, int, str, tuple[str | int | bytes, ...]]
 
 
-class Departure:
-    """Whether any of a request may have left: so it is, unless it is known that none has."""
-
-    happened = True
-
-    @classmethod
-    def of(cls, request: httpcore.Request) -> Departure:
-        """The one that came with a request."""
-        departure = extension(request, "departure")
-        return departure if isinstance(departure, cls) else cls()
+def departure_of(request: httpcore.Request) -> Departure:
+    """The one that came with a request."""
+    departure = extension(request, "departure")
+    return departure if isinstance(departure, Departure) else Departure(Deadline())
 
 
 def extension(request: httpcore.Request, name: str) -> object:
@@ -54,8 +50,8 @@ class LineFacts:
 
     def __init__(self) -> None:
         """Begin without a connection."""
-        self._process = os.getpid()
-        self._departure = Departure()
+        self._process = Process.generation
+        self._departure = Departure(Deadline())
         self._used = False
         self._kept = False
         self._heard = False
@@ -69,7 +65,7 @@ class LineFacts:
     @property
     def is_of_this_process(self) -> bool:
         """Whether it was made here; a child process has only copies of its parent's."""
-        return self._process == os.getpid()
+        return self._process == Process.generation
 
     @property
     def has_written(self) -> bool:
@@ -86,6 +82,17 @@ class LineFacts:
         if not self._kept or self._heard or self.was_cut:
             return False
         return time.monotonic() < self._wrote_at + _CROSSING_SECONDS + 2 * self._round_trip
+
+    def left(self, too_late: type[httpcore.TimeoutException]) -> float:
+        """The seconds that the next wait may take.
+
+        Raises:
+            httpcore.TimeoutException: of the kind that is named; there are none left.
+        """
+        left = self._departure.deadline.left
+        if not left:
+            raise too_late("The deadline has passed")
+        return left
 
     def begin(self, departure: Departure) -> None:
         """Begin a request."""
@@ -119,10 +126,14 @@ class LineFacts:
         if self.was_cut:
             raise httpcore.ConnectError(CUT)
 
-    def time_to_connect(self) -> float | None:
-        """The seconds that are left for making the connection."""
+    def time_to_connect(self) -> float:
+        """The seconds that are left for making the connection.
+
+        Raises:
+            httpcore.ConnectTimeout: there are none.
+        """
         left = max(0.001, self._connected_by - time.monotonic())
-        return None if left == math.inf else left
+        return min(left, self.left(httpcore.ConnectTimeout))
 
     def writing(self, data: bytes) -> None:
         """Note what leaves: the request, or what a proxy is told before it."""
@@ -141,17 +152,21 @@ class LineFacts:
 
     def check_process(self) -> None:
         """Refuse to read here what another process was answered."""
-        if not self.is_of_this_process:
+        if self._process != Process.generation:
             raise httpcore.ReadError("This connection belongs to the process that made it")
 
 
-def shares(found: Sequence[_Found], limit: float | None) -> Iterator[tuple[str, float | None]]:
+def shares(found: Sequence[_Found], limit: float) -> Iterator[tuple[str, float]]:
     """Each address of a host, and its seconds: one, and for the last all that is left."""
-    until = time.monotonic() + (math.inf if limit is None else limit)
+    until = time.monotonic() + limit
     for place, (*_, address) in enumerate(found, start=1):
         left = max(0.001, until - time.monotonic())
-        share = left if place == len(found) else min(left, _SECONDS_PER_ADDRESS)
-        yield str(address[0]), None if share == math.inf else share
+        yield str(address[0]), left if place == len(found) else min(left, _SECONDS_PER_ADDRESS)
+
+
+def is_head(data: bytes) -> bool:
+    """Whether these bytes are the head of a request, which is sent together with its body."""
+    return data.endswith(b"\r\n\r\n") and data[:1].isalpha()
 
 
 def is_reset(descriptor: int, seconds: float) -> bool:

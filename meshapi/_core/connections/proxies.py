@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ssl
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import httpcore
 import httpx
 
-from meshapi._core.connections.async_line import AsyncLine
 from meshapi._core.connections.routes import Routes
 from meshapi._core.connections.sync_line import Line
+
+if TYPE_CHECKING:
+    from meshapi._core.connections.async_line import AsyncLine
 
 
 class _Arguments(TypedDict):

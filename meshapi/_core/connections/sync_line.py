@@ -11,23 +11,22 @@ from contextlib import suppress
 from typing import Any
 
 import httpcore
-import httpx
 
-from meshapi._core.connections.deadline import bound
-from meshapi._core.connections.line import CUT, LOOK_SECONDS, LineFacts, is_reset, shares
+from meshapi._core.connections.line import (
+    CUT,
+    LOOK_SECONDS,
+    LineFacts,
+    is_head,
+    is_reset,
+    shares,
+)
 
-_SLICE = 64 * 1024
-
-
-def cut_off(response: httpx.Response) -> None:
-    """End another thread's wait for this response's next bytes."""
-    if cut := response.extensions.get("cut"):
-        cut()
-    elif stream := response.extensions.get("network_stream"):  # Of a lent client.
-        _shut_down(stream)
+_SLICE = 256 * 1024
+_BEGINNING = 8
 
 
-def _shut_down(stream: httpcore.NetworkStream) -> None:
+def shut_down(stream: httpcore.NetworkStream) -> None:
+    """End whatever another thread waits for on a connection."""
     connection = stream.get_extra_info("socket")
     if isinstance(connection, socket.socket):
         with suppress(OSError):
@@ -36,7 +35,7 @@ def _shut_down(stream: httpcore.NetworkStream) -> None:
 
 
 class Line(LineFacts, httpcore.SyncBackend):
-    """Makes one connection, within the deadline of its thread, and remembers it."""
+    """Makes one connection, within the deadline of its request, and remembers it."""
 
     _wire: Wire | None = None
 
@@ -55,8 +54,7 @@ class Line(LineFacts, httpcore.SyncBackend):
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        limit = bound.left(self.time_to_connect(), httpcore.ConnectTimeout)
-        for address, share in shares(found, limit):
+        for address, share in shares(found, self.time_to_connect()):
             begun = time.monotonic()
             try:
                 stream = super().connect_tcp(address, port, share, local_address, socket_options)
@@ -72,7 +70,7 @@ class Line(LineFacts, httpcore.SyncBackend):
         """End another thread's wait on the connection, if one was made."""
         self.was_cut = True
         if self._wire:
-            _shut_down(self._wire)
+            shut_down(self._wire)
 
     def close(self) -> None:
         """Close the connection, if one was made."""
@@ -81,18 +79,21 @@ class Line(LineFacts, httpcore.SyncBackend):
 
 
 class Wire(httpcore.NetworkStream):
-    """A connection whose reads and writes end when the deadline of their thread does."""
+    """A connection whose reads and writes end when the deadline of the request does."""
 
     def __init__(self, stream: httpcore.NetworkStream, line: Line) -> None:
         """Wrap a connection that was just made, and tell its line what happens."""
         self._stream = stream
+        self._socket: socket.socket | None = stream.get_extra_info("socket")
         self._line = line
+        self._head = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Wait for the next bytes; none at the end."""
         self._line.check_process()
+        seconds = self._line.left(httpcore.ReadTimeout)
         try:
-            data = self._stream.read(max_bytes, bound.left(timeout))
+            data = self._read(max_bytes, seconds)
         except httpcore.ReadError as error:
             self._line.broke(error.__cause__)
             raise
@@ -104,20 +105,47 @@ class Wire(httpcore.NetworkStream):
             self._look_for_refusal()
         return data
 
+    def _read(self, max_bytes: int, seconds: float) -> bytes:
+        if self._socket is None:
+            return self._stream.read(max_bytes, seconds)
+        try:
+            self._socket.settimeout(seconds)
+            return self._socket.recv(max_bytes)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
+
     def _look_for_refusal(self) -> None:
         connection = self.get_extra_info("socket")
         while self._line.may_be_refused and not self._line.refused:
             self._line.refused = is_reset(connection.fileno(), LOOK_SECONDS)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send the bytes."""
+        """Send the bytes; a request's head waits for what follows, of which there may be none."""
         self._line.check_process()
-        # In slices, as the stream below starts its clock anew for each part that the system takes.
-        for start in range(0, len(buffer), _SLICE):
-            left = bound.left(timeout, httpcore.WriteTimeout)
+        if is_head(buffer):
+            self._head = buffer
+            return
+        left_to_send, self._head = memoryview(self._head + buffer), b""
+        while left_to_send:
+            seconds = self._line.left(httpcore.WriteTimeout)
             self._line.check_wanted()
-            self._line.writing(buffer)
-            self._stream.write(buffer[start : start + _SLICE], left)
+            self._line.writing(bytes(left_to_send[:_BEGINNING]))
+            left_to_send = left_to_send[self._write(left_to_send[:_SLICE], seconds) :]
+
+    def _write(self, data: memoryview, seconds: float) -> int:
+        """Send as much as the system takes at once; how many bytes that was."""
+        if self._socket is None:
+            self._stream.write(bytes(data), seconds)
+            return len(data)
+        try:
+            self._socket.settimeout(seconds)
+            return self._socket.send(data)
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
 
     def close(self) -> None:
         """Close the connection."""
@@ -130,11 +158,12 @@ class Wire(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         """Speak TLS from here on."""
-        left = bound.left(
-            self._line.time_to_connect() if timeout else None, httpcore.ConnectTimeout
-        )
+        left = self._line.time_to_connect()
         try:
             self._stream = self._stream.start_tls(ssl_context, server_hostname, left)
+            # TLS within TLS, to a server through a proxy, is no socket that could be used as one.
+            is_first = type(self._socket) is socket.socket
+            self._socket = self._stream.get_extra_info("socket") if is_first else None
         except httpcore.ConnectError as error:
             _close_half_made(error)
             raise

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from meshapi._core.resource import AsyncResource, Resource
 from meshapi._core.transport import AsyncTransport, Transport
-from meshapi.resources.chat.compare import AsyncCompare, Compare
 from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
+
+if TYPE_CHECKING:
+    from meshapi.resources.chat.compare import AsyncCompare, Compare
 
 
 class Chat(Resource):
@@ -15,7 +20,13 @@ class Chat(Resource):
         """Mount what is below."""
         super().__init__(transport)
         self.completions = ChatCompletions(transport)
-        self.compare = Compare(transport)
+
+    @cached_property
+    def compare(self) -> Compare:
+        """One question to several models."""
+        from meshapi.resources.chat.compare import Compare  # Its models cost what nobody may use.
+
+        return Compare(self._transport)
 
 
 class AsyncChat(AsyncResource):
@@ -25,4 +36,10 @@ class AsyncChat(AsyncResource):
         """Mount what is below."""
         super().__init__(transport)
         self.completions = AsyncChatCompletions(transport)
-        self.compare = AsyncCompare(transport)
+
+    @cached_property
+    def compare(self) -> AsyncCompare:
+        """One question to several models."""
+        from meshapi.resources.chat.compare import AsyncCompare  # Its models cost, too.
+
+        return AsyncCompare(self._transport)

@@ -1,7 +1,5 @@
 """What comes back in pieces: the chunks of a streamed completion, and what they add."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import AliasChoices, Field

@@ -1,7 +1,5 @@
 """`POST /v1/chat/compare`: ask several models at once, and let one judge their answers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 

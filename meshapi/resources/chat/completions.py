@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from typing_extensions import Unpack
 
 from meshapi._core.call import Call, CallOptions
 from meshapi._core.resource import AsyncResource, Resource, post
-from meshapi.resources.chat.chunks import ChatCompletionChunk
 from meshapi.resources.chat.params import ChatCompletionParams
 from meshapi.resources.chat.replies import ChatCompletionResponse
-from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
+
+if TYPE_CHECKING:
+    from meshapi.resources.chat.chunks import ChatCompletionChunk
+    from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
 
 _PATH = "/v1/chat/completions"
 
@@ -60,6 +62,8 @@ class ChatCompletions(Resource):
             StreamInterrupted: what came is no stream.
             InvalidRequest: the params cannot be sent.
         """
+        from meshapi.resources.chat.streams import ChatCompletionStream  # Not all programs stream.
+
         return ChatCompletionStream(self._with(options), _streamed(params, options))
 
 
@@ -107,6 +111,8 @@ class AsyncChatCompletions(AsyncResource):
             StreamInterrupted: what came is no stream.
             InvalidRequest: the params cannot be sent.
         """
+        from meshapi.resources.chat.streams import AsyncChatCompletionStream  # Not all stream.
+
         return AsyncChatCompletionStream(self._with(options), _streamed(params, options))
 
 
@@ -119,4 +125,6 @@ def _whole(
 def _streamed(
     params: ChatCompletionParams[bool], options: CallOptions
 ) -> Call[ChatCompletionChunk]:
+    from meshapi.resources.chat.chunks import ChatCompletionChunk
+
     return post(_PATH, params, ChatCompletionParams, ChatCompletionChunk, options, streams=True)

@@ -1,7 +1,5 @@
 """What form an answer takes: text, JSON of a schema, an image, speech."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 

@@ -1,7 +1,5 @@
 """Messages: they go both ways, and keep what they do not know."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, TypeAlias
 

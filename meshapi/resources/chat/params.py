@@ -1,7 +1,5 @@
 """What a chat completion is asked with."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeAlias
 

@@ -3,8 +3,6 @@
 Parts go both ways, and keep fields they do not know.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 

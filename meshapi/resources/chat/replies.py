@@ -1,7 +1,5 @@
 """What comes back: a whole completion."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias
 

@@ -3,8 +3,6 @@
 The gateway drops fields that it does not know, so on Mesh these are not confirmed to be passed on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 

@@ -1,7 +1,5 @@
 """Tools: what the model may call, how it is told to, and the calls it asks for."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeAlias
 
