@@ -1,0 +1,1 @@
+"""What the client costs, beside its peers: `python -m benchmarks`."""

@@ -1,0 +1,43 @@
+"""`openai` with its base_url switched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
+from typing import Any
+
+from benchmarks.wordings import MODEL, Messages
+
+openai: Any = import_module("openai")  # Not by `import`: it has an environment of its own.
+
+
+class Sync:
+    """For threads."""
+
+    def __init__(self, url: str) -> None:
+        client: Any = openai.OpenAI(base_url=f"{url}/v1", api_key="rsk_benchmark")
+        self._chat: Any = client.chat.completions
+
+    def ask(self, messages: Messages) -> str:
+        answer = self._chat.create(model=MODEL, messages=messages)
+        return str(answer.choices[0].message.content)
+
+    def stream(self, messages: Messages) -> Iterator[str]:
+        for chunk in self._chat.create(model=MODEL, messages=messages, stream=True):
+            yield str(chunk.choices[0].delta.content)
+
+
+class Async:
+    """For asyncio."""
+
+    def __init__(self, url: str) -> None:
+        client: Any = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="rsk_benchmark")
+        self._chat: Any = client.chat.completions
+
+    async def ask(self, messages: Messages) -> str:
+        answer = await self._chat.create(model=MODEL, messages=messages)
+        return str(answer.choices[0].message.content)
+
+    async def stream(self, messages: Messages) -> AsyncIterator[str]:
+        async for chunk in await self._chat.create(model=MODEL, messages=messages, stream=True):
+            yield str(chunk.choices[0].delta.content)

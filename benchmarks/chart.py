@@ -1,0 +1,79 @@
+"""The figures as bars, next to each other."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape
+
+from benchmarks.environments import CLIENTS
+from benchmarks.figures import OURS, Row
+
+_COLOURS = {
+    "meshapi": "#0b6e4f",
+    "httpx": "#8d99ae",
+    "official": "#e09f3e",
+    "openai": "#9e2a2b",
+    "openrouter": "#540b0e",
+}
+_LEFT, _WIDTH, _BAR, _GAP, _TOP = 330, 900, 11, 16, 64
+_MOST = 6.0
+"""The longest bar, in times what httpx alone takes; what is longer is cut off, and says so."""
+
+
+def chart(rows: list[Row]) -> str:
+    """An SVG of the CPU time of each client, in multiples of what httpx alone takes."""
+    timed = [row for row in rows if row.workload.unit in {"µs", "ms"} and row.median("httpx")]
+    names = [each for each in _COLOURS if any(each in row.figures for row in timed)]
+    step = len(names) * _BAR + _GAP
+    height = _TOP + step * len(timed) + 8
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
+        'font-family="system-ui, sans-serif" font-size="12">',
+        "<title>CPU time of a client, in multiples of what httpx alone takes</title>",
+        f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
+        *_legend(names),
+        _line(_x(1.0), height),
+    ]
+    for place, row in enumerate(timed):
+        parts += _group(row, names, _TOP + place * step)
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _x(ratio: float) -> float:
+    return _LEFT + min(ratio, _MOST) * (_WIDTH - _LEFT - 60) / _MOST
+
+
+def _legend(names: list[str]) -> list[str]:
+    title = "CPU time of a client, in multiples of what httpx alone takes (shorter is better)"
+    parts = [f'<text x="12" y="22" font-weight="600" font-size="14">{title}</text>']
+    for place, name in enumerate(names):
+        x = 12 + place * 150
+        parts.append(f'<rect x="{x}" y="36" width="12" height="12" fill="{_COLOURS[name]}"/>')
+        parts.append(f'<text x="{x + 18}" y="46">{escape(CLIENTS[name].title)}</text>')
+    return parts
+
+
+def _line(x: float, height: int) -> str:
+    return f'<path d="M{x:.0f} {_TOP - 6}V{height - 8}" stroke="#333" stroke-dasharray="3 3"/>'
+
+
+def _group(row: Row, names: list[str], top: int) -> list[str]:
+    middle = top + len(names) * _BAR / 2 + 4
+    title = escape(row.workload.title)
+    parts = [f'<text x="{_LEFT - 10}" y="{middle:.0f}" text-anchor="end">{title}</text>']
+    median = row.median("httpx")
+    for place, name in enumerate(names):
+        figure = row.median(name)
+        if figure is None or not median:
+            continue
+        ratio, y = figure / median, top + place * _BAR
+        width = _x(ratio) - _LEFT
+        weight = ' font-weight="600"' if name == OURS else ""
+        said = f"{ratio:.2f}" + (" →" if ratio > _MOST else "")
+        parts.append(
+            f'<rect x="{_LEFT}" y="{y}" width="{width:.0f}" height="{_BAR - 1}" '
+            f'fill="{_COLOURS[name]}"/>'
+        )
+        parts.append(
+            f'<text x="{_LEFT + width + 5:.0f}" y="{y + 9}" font-size="10"{weight}>{said}</text>'
+        )
+    return parts
