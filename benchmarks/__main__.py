@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -61,15 +60,8 @@ def _measured(
         row = Row(name, {each: [] for each in clients if workload.measures(each)})
         for _ in range(min(rounds, workload.rounds or rounds)):
             for client, found in row.figures.items():
-                found.append(_one(client, name, url))
+                found.append(CLIENTS[client].measure(name, url))
         yield row
-
-
-def _one(client: str, workload: str, url: str) -> float:
-    try:
-        return CLIENTS[client].measure(workload, url)
-    except subprocess.CalledProcessError:
-        raise SystemExit(f"{client} could not do {workload}: see above") from None
 
 
 def _write(rows: list[Row]) -> None:

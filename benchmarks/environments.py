@@ -57,14 +57,16 @@ class Client:
         """Run a workload in a process of its own.
 
         Raises:
-            subprocess.CalledProcessError: the client failed; what it said is printed.
+            RuntimeError: the client failed, in these words.
         """
         # At the end of the path, where this project hides no client of the same name.
         code = f"import sys; sys.path.append({str(ROOT)!r}); from benchmarks import worker; "
         command = [self._python, "-P", "-c", code + "worker.main(*sys.argv[1:])"]
         run = subprocess.run(
-            [*command, self.adapter, workload, url], check=True, stdout=subprocess.PIPE, text=True
+            [*command, self.adapter, workload, url], capture_output=True, text=True, check=False
         )
+        if run.returncode:
+            raise RuntimeError(f"{self.title} could not do {workload}:\n{run.stderr}")
         return float(run.stdout)
 
 

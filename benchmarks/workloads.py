@@ -106,7 +106,7 @@ WORKLOADS = {
         unit="µs",
         measure=measures.chunks,
         scenario="packed",
-        times=10,
+        times=5,
         reach=1.30,
     ),
     "packed-async": Workload(
@@ -114,7 +114,7 @@ WORKLOADS = {
         unit="µs",
         measure=measures.async_chunks,
         scenario="packed",
-        times=10,
+        times=5,
         reach=1.20,
     ),
     "paced-sync": Workload(

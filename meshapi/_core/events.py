@@ -37,11 +37,11 @@ class EventDecoder:
     def parts(self, data: bytes) -> tuple[bytes, ...]:
         """Cut bytes into the end of an event, whole events, and the beginning of one."""
         is_between_events = not (self._size or self._at_start)
-        if is_between_events and data[-2:] == b"\n\n":
+        if is_between_events and data.endswith(b"\n\n"):
             return (data,)
-        begun = 0 if is_between_events else data.find(b"\n\n") + 2
-        ended = max(begun, data.rfind(b"\n\n") + 2)
-        return data[:begun], data[begun:ended], data[ended:]
+        end, blank, rest = (b"", b"", data) if is_between_events else data.partition(b"\n\n")
+        whole, last_blank, begin = rest.rpartition(b"\n\n")
+        return end + blank, whole + last_blank, begin
 
     def plain(self, data: bytes) -> list[str] | None:
         """Take whole events that are each one line with a JSON object, or `[DONE]`: their data.
@@ -54,11 +54,12 @@ class EventDecoder:
             text = data.decode()
         except UnicodeDecodeError:
             return None
-        if text[-2:] != "\n\n" or "\r" in text:
+        if not text.endswith("\n\n") or "\r" in text:
             return None
         blocks = text[:-2].split("\n\n")
         for block in blocks:
-            if "\n" in block or (block[:7] != "data: {" and block != "data: [DONE]"):
+            is_plain = block.startswith("data: {") or block == "data: [DONE]"
+            if "\n" in block or not is_plain:
                 return None
         return [block[6:] for block in blocks]
 
