@@ -380,6 +380,8 @@ if not TYPE_CHECKING:  # A checker would take any name for one that is there.
 
     def __getattr__(name):
         """Import a public name from where it is at home."""
+        if name == "errors":
+            return import_module("meshapi.errors")
         if name not in _HOMES:
             raise AttributeError(f"module 'meshapi' has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(f"meshapi.{_HOMES[name]}"), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import time
 from collections.abc import Sequence
@@ -52,6 +53,37 @@ def test_a_call_ends_at_its_deadline(steps: Sequence[Step], colour: Sync) -> Non
     assert "0.4 s (Timeout.total)" in str(caught.value)
     assert caught.value.retry_safety == "ambiguous"
     assert len(server.requests) == 1
+
+
+def test_a_small_body_that_stands_for_much_does_not_outlast_the_deadline(colour: Sync) -> None:
+    nothing = gzip.compress(b":\n\n" * 4_000_000)
+    flood = response(
+        nothing, content_type="text/event-stream", headers={"content-encoding": "gzip"}
+    )
+    with WireServer(flood) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        begun = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            colour.collect(client.chat.completions.stream(QUESTION, timeout=0.4))
+        took = time.monotonic() - begun
+        colour.settle(client.close())
+
+    assert took < 1.5
+
+
+def test_a_deadline_that_passes_before_connecting_has_sent_nothing(colour: Sync) -> None:
+    def late() -> str:
+        time.sleep(0.1)
+        return "rsk_test"
+
+    with WireServer(ANSWER) as server:
+        client = colour.client(base_url=server.url, token=late, max_retries=0)
+        with pytest.raises(DeadlineExceeded) as caught:
+            colour.settle(client.chat.completions.create(QUESTION, timeout=0.05))
+        colour.settle(client.close())
+
+    assert caught.value.retry_safety == "not_sent"
+    assert server.requests == []
 
 
 def test_a_shorter_limit_holds_where_a_longer_one_came_before(colour: Sync) -> None:

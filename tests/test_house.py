@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -218,6 +220,15 @@ def test_all_names_exactly_what_is_visible() -> None:
     assert for_checkers == when_asked_for
     assert set(meshapi.__all__) == meshapi._HOMES.keys() | {"__version__"}
     assert meshapi.__all__ == sorted(meshapi.__all__) == dir(meshapi)
+
+
+def test_the_errors_are_there_without_an_import_of_their_own() -> None:
+    script = "import meshapi; print(meshapi.errors.SpendLimitExceeded.__name__)"
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert run.stdout == "SpendLimitExceeded\n"
 
 
 def test_a_name_that_is_not_there_is_missed_as_usual() -> None:

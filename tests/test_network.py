@@ -326,6 +326,17 @@ def test_a_lent_client_does_not_replace_the_token() -> None:
     assert server.requests[0].headers["authorization"] == "Bearer rsk_test"
 
 
+def test_a_lent_client_whose_hook_threw_the_answer_away_is_told_of() -> None:
+    def waste(answer: httpx.Response) -> None:
+        for _ in answer.iter_raw():
+            pass
+
+    with WireServer(ANSWER) as server, httpx.Client(event_hooks={"response": [waste]}) as lent:
+        client = MeshAPI(base_url=server.url, token="rsk_test", http_client=lent)
+        with pytest.raises(ConnectionFailed):
+            client.chat.completions.create(QUESTION)
+
+
 def test_a_lent_client_that_cannot_connect_has_sent_nothing() -> None:
     with httpx.Client() as lent:
         client = MeshAPI(base_url="http://127.0.0.1:1", token="rsk_test", http_client=lent)

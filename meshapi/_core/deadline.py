@@ -15,27 +15,20 @@ _LONGEST_WAIT = 10.0**8  # Years: more than sockets take for a number of seconds
 class Deadline:
     """A moment on a clock, so many seconds from when it was set."""
 
-    __slots__ = ("_clock", "_restarts", "_seconds", "_until")
+    __slots__ = ("_clock", "_until")
 
     def __init__(
         self, seconds: float = _LONGEST_WAIT, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Begin now."""
         self._clock = clock
-        self._seconds = seconds
         self._until = clock() + seconds
-        self._restarts = False
 
     @property
     def left(self) -> float:
         """Seconds until then; 0 once it has passed."""
-        now = self._clock()
-        if self._restarts:
-            self._restarts = False
-            self._until = now + self._seconds
-        return min(max(0.0, self._until - now), _LONGEST_WAIT)
+        return min(max(0.0, self._until - self._clock()), _LONGEST_WAIT)
 
     def restart(self, seconds: float) -> None:
-        """Set it anew, to so many seconds from when somebody next waits."""
-        self._seconds = seconds
-        self._restarts = True
+        """Set it anew, to so many seconds from now."""
+        self._until = self._clock() + seconds

@@ -35,7 +35,7 @@ class EventDecoder:
         self._retry: int | None = None
 
     def parts(self, data: bytes) -> tuple[bytes, ...]:
-        """Cut bytes into the end of an event, whole events, and the beginning of one."""
+        """Cut bytes at blank lines: to the end of the open event, whole events, what is left."""
         is_between_events = not (self._size or self._at_start)
         if is_between_events and data.endswith(b"\n\n"):
             return (data,)

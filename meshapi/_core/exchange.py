@@ -88,10 +88,11 @@ class Exchange(Generic[PayloadT]):
 
     def _readable(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
         pairs = [(_text(name), _text(value)) for name, value in headers]
-        all_values = "\n".join(value for _, value in pairs)
-        if self.token.hide_in_text(all_values) == all_values:
+        whole = "\n".join(text for pair in pairs for text in pair)
+        if self.token.hide_in_text(whole) == whole:
             return pairs
-        return [(name, self.token.hide_in_text(value)) for name, value in pairs]
+        hide = self.token.hide_in_text
+        return [(hide(name), hide(value)) for name, value in pairs]
 
     @property
     def meta(self) -> Meta:

@@ -23,19 +23,17 @@ class Process:
 
 
 _renewed: WeakSet[Renewed] = WeakSet()
-
-
 _of_parents: list[object] = []
-
-
-def keep_for_ever(each: object) -> None:
-    """Keep in a child process what is its parent's, where freeing it would close it for both."""
-    _of_parents.append(each)
 
 
 def renew_in_child(each: Renewed) -> None:
     """Call `renew` on it in every process that is forked from this one."""
     _renewed.add(each)
+
+
+def keep_for_ever(each: object) -> None:
+    """Keep in a child process what is its parent's, where freeing it would close it for both."""
+    _of_parents.append(each)
 
 
 def _renew_all() -> None:

@@ -11,7 +11,7 @@ import httpx
 from meshapi._core.exchange import Exchange
 from meshapi._core.inflate import InflateError, Inflater, encoding_of
 from meshapi._core.models import PayloadT
-from meshapi._core.waiting import within
+from meshapi._core.waiting import async_sleep, within
 from meshapi.errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -24,41 +24,59 @@ from meshapi.errors import (
 
 def pieces_of(exchange: Exchange[PayloadT], response: httpx.Response) -> Iterator[bytes]:
     """The body as it comes; reading it raises one of `FOREIGN` where it breaks."""
-    if response.is_stream_consumed:  # By a hook of a lent client, or a mock: it is inflated, too.
-        return iter([response.content])
+    if response.is_stream_consumed:
+        return _read_before(response)
     assert isinstance(response.stream, httpx.SyncByteStream)
     is_bounded = "bounded" in response.extensions
     stream = iter(response.stream) if is_bounded else _bounded(exchange, response.stream)
     encoding = encoding_of(exchange.headers.get("content-encoding"))
-    return stream if encoding is None else _inflated(stream, encoding)
+    return stream if encoding is None else _inflated(exchange, stream, encoding)
 
 
 def async_pieces_of(exchange: Exchange[PayloadT], response: httpx.Response) -> AsyncIterator[bytes]:
     """The body as it comes; reading it raises one of `FOREIGN` where it breaks."""
-    if response.is_stream_consumed:  # By a hook of a lent client, or a mock: it is inflated, too.
-        return _read_before(response.content)
+    if response.is_stream_consumed:
+        return _async_read_before(response)
     assert isinstance(response.stream, httpx.AsyncByteStream)
     is_bounded = "bounded" in response.extensions
     stream = aiter(response.stream) if is_bounded else _async_bounded(exchange, response.stream)
     encoding = encoding_of(exchange.headers.get("content-encoding"))
-    return stream if encoding is None else _async_inflated(stream, encoding)
+    return stream if encoding is None else _async_inflated(exchange, stream, encoding)
 
 
-async def _read_before(content: bytes) -> AsyncIterator[bytes]:
-    yield content
+# A hook of a lent client, or a mock, may have read it before us: then it is inflated, too.
 
 
-def _inflated(stream: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+def _read_before(response: httpx.Response) -> Iterator[bytes]:
+    yield response.content
+
+
+async def _async_read_before(response: httpx.Response) -> AsyncIterator[bytes]:
+    yield response.content
+
+
+# What a few bytes stand for may take long to go through, so the deadline is looked at on the way.
+
+
+def _inflated(
+    exchange: Exchange[PayloadT], stream: Iterator[bytes], encoding: str
+) -> Iterator[bytes]:
     inflater = Inflater(encoding)
     for data in stream:
-        yield from inflater.push(data)
+        for piece in inflater.push(data):
+            _check_time(exchange)
+            yield piece
 
 
-async def _async_inflated(stream: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:
+async def _async_inflated(
+    exchange: Exchange[PayloadT], stream: AsyncIterator[bytes], encoding: str
+) -> AsyncIterator[bytes]:
     inflater = Inflater(encoding)
     async for data in stream:
         for piece in inflater.push(data):
+            _check_time(exchange)
             yield piece
+            await async_sleep(0)  # Other tasks have their turn.
 
 
 # Our own connections end their waits with the deadline. Those of a lent client, or of a mock, do
@@ -67,8 +85,7 @@ async def _async_inflated(stream: AsyncIterator[bytes], encoding: str) -> AsyncI
 
 def _bounded(exchange: Exchange[PayloadT], stream: Iterable[bytes]) -> Iterator[bytes]:
     for data in stream:
-        if not exchange.deadline.left:
-            raise TimeoutError
+        _check_time(exchange)
         yield data
 
 
@@ -81,9 +98,13 @@ async def _async_bounded(
             data = await anext(pieces, None)
         if data is None:
             return
-        if not exchange.deadline.left:
-            raise TimeoutError
+        _check_time(exchange)
         yield data
+
+
+def _check_time(exchange: Exchange[PayloadT]) -> None:
+    if not exchange.deadline.left:
+        raise TimeoutError
 
 
 def next_of(exchange: Exchange[PayloadT], pieces: Iterator[bytes]) -> bytes | None:

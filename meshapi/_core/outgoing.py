@@ -26,7 +26,7 @@ class Departure:
 
 
 class Limits(TypedDict):
-    """Seconds for each wait: ours end with the deadline, these serve a client that is not ours."""
+    """Seconds for each wait. Ours end with the deadline, so that only `connect` counts for them."""
 
     connect: float
     read: float
@@ -94,4 +94,4 @@ class Outgoing:
         )
 
 
-_parsed = functools.lru_cache(httpx.URL)
+_parsed = functools.lru_cache(httpx.URL)  # It is the same for every call of an endpoint.

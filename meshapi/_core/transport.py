@@ -1,4 +1,4 @@
-"""The only module that waits on the network: sends, opens streams, repeats what may be repeated.
+"""The two shells that wait: they send, open streams, and repeat what may be repeated.
 
 What to send, how to read it and whether to try again is decided elsewhere. Here is only the
 waiting, once without `await` and once with it.
@@ -142,7 +142,7 @@ class Transport:
         if not response.is_success:
             raise read_failure(self._whole(exchange, response))
         reader = exchange.reader(fold)
-        events = _events(self.pool, exchange, reader, response)
+        events = _events(exchange, reader, response, drains=self.pool.is_own)
         ahead = list(islice(events, 1))
         reader.meta = exchange.meta
         self.budget.refund()
@@ -248,7 +248,7 @@ class AsyncTransport:
         if not response.is_success:
             raise read_failure(await self._whole(exchange, response))
         reader = exchange.reader(fold)
-        events = _async_events(self.pool, exchange, reader, response)
+        events = _async_events(exchange, reader, response, drains=self.pool.is_own)
         first = await anext(events, None)
         reader.meta = exchange.meta
         self.budget.refund()
@@ -291,15 +291,16 @@ class AsyncTransport:
 
 
 # The events of a stream come from generators, and not from methods of the stream: they hold nothing
-# of the stream, so that one that is dropped half-way is closed at once, in `finally`. They do hold
-# the pool, so that a stream outlives its client.
+# of the stream, so that one that is dropped half-way is closed at once, in `finally`. It is the
+# stream that holds the pool, by what ends its wait or opens it, and so outlives its client.
 
 
 def _events(
-    pool: Pool,
     exchange: Exchange[PayloadT],
     reader: StreamReader[PayloadT],
     response: httpx.Response,
+    *,
+    drains: bool,
 ) -> Generator[PayloadT]:
     pieces = pieces_of(exchange, response)
     failure: MeshAPIError | None = None
@@ -315,7 +316,7 @@ def _events(
                 break
         for event in reader.end():
             yield event
-        if reader.done and pool.is_own:
+        if reader.done and drains:
             drain(exchange, pieces)
     except MeshAPIError as error:
         failure = reader.cut(error)
@@ -329,10 +330,11 @@ def _events(
 
 
 async def _async_events(
-    pool: AsyncPool,
     exchange: Exchange[PayloadT],
     reader: StreamReader[PayloadT],
     response: httpx.Response,
+    *,
+    drains: bool,
 ) -> AsyncGenerator[PayloadT]:
     pieces = async_pieces_of(exchange, response)
     failure: MeshAPIError | None = None
@@ -348,7 +350,7 @@ async def _async_events(
                 break
         for event in reader.end():
             yield event
-        if reader.done and pool.is_own:
+        if reader.done and drains:
             await async_drain(exchange, pieces)
     except MeshAPIError as error:
         failure = reader.cut(error)

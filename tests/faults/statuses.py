@@ -136,7 +136,9 @@ REFUSALS = {
     "the token in a header": refusal(
         401,
         script=response(
-            "", status=401, headers={"x-echo": f"Bearer {TOKEN}", "x-request-id": TOKEN}
+            "",
+            status=401,
+            headers={"x-echo": f"Bearer {TOKEN}", "x-request-id": TOKEN, f"x-{TOKEN}": "1"},
         ),
     ),
 }

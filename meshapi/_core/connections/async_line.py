@@ -87,7 +87,10 @@ class AsyncLine(LineFacts, httpcore.AsyncNetworkBackend):
 
 
 class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
-    """A connection of the running event loop, for one reader and one writer at a time."""
+    """A connection of the running event loop, for one reader and one writer at a time.
+
+    Its waits end with the deadline of the request, and not with the timeouts that httpcore names.
+    """
 
     _transport: asyncio.Transport
 
@@ -209,7 +212,7 @@ class AsyncWire(httpcore.AsyncNetworkStream, asyncio.Protocol):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send the bytes; a request's head waits for what follows, of which there may be none."""
         self._line.check_process()
-        if is_head(buffer):
+        if is_head(buffer) and not self._head:
             self._head = buffer
             return
         buffer, self._head = self._head + buffer, b""

@@ -111,4 +111,10 @@ class AsyncConnection(
         except _BROKEN:
             if not self._line.refused:
                 raise
+        except Exception:
+            raise
+        except BaseException:  # It was cancelled, maybe before it began to connect.
+            if not self._line.has_written:
+                departure.happened = False
+            raise
         raise httpcore.ConnectError(_REFUSED)

@@ -15,7 +15,8 @@ from meshapi._core.fork import Process
 from meshapi._core.outgoing import Departure
 from meshapi._core.token import mask_logs
 
-# At INFO, httpx writes down the status line of every answer, at DEBUG httpcore its headers.
+# At DEBUG, httpcore writes down the headers of every answer; at INFO, httpx its status line where
+# a client of its own was lent.
 mask_logs("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
 
 CUT = "the connection was closed on this side"

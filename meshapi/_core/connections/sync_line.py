@@ -21,8 +21,7 @@ from meshapi._core.connections.line import (
     shares,
 )
 
-_SLICE = 256 * 1024
-_BEGINNING = 8
+_SLICE = 256 * 1024  # The deadline is looked at before each.
 
 
 def shut_down(stream: httpcore.NetworkStream) -> None:
@@ -79,7 +78,10 @@ class Line(LineFacts, httpcore.SyncBackend):
 
 
 class Wire(httpcore.NetworkStream):
-    """A connection whose reads and writes end when the deadline of the request does."""
+    """A connection whose reads and writes end when the deadline of the request does.
+
+    What httpcore names as their timeouts is for connections that know no deadline.
+    """
 
     def __init__(self, stream: httpcore.NetworkStream, line: Line) -> None:
         """Wrap a connection that was just made, and tell its line what happens."""
@@ -124,18 +126,22 @@ class Wire(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send the bytes; a request's head waits for what follows, of which there may be none."""
         self._line.check_process()
-        if is_head(buffer):
+        if is_head(buffer) and not self._head:
             self._head = buffer
             return
-        left_to_send, self._head = memoryview(self._head + buffer), b""
-        while left_to_send:
+        first, self._head = self._head + buffer[:_SLICE], b""
+        self._write_all(memoryview(first), first)
+        self._write_all(memoryview(buffer)[_SLICE:], first)
+
+    def _write_all(self, data: memoryview, first: bytes) -> None:
+        while data:
             seconds = self._line.left(httpcore.WriteTimeout)
             self._line.check_wanted()
-            self._line.writing(bytes(left_to_send[:_BEGINNING]))
-            left_to_send = left_to_send[self._write(left_to_send[:_SLICE], seconds) :]
+            self._line.writing(first)
+            data = data[self._write(data[:_SLICE], seconds) :]
 
     def _write(self, data: memoryview, seconds: float) -> int:
-        """Send as much as the system takes at once; how many bytes that was."""
+        """Send some of it, at least a byte; how many bytes that was."""
         if self._socket is None:
             self._stream.write(bytes(data), seconds)
             return len(data)

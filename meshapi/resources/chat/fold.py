@@ -19,7 +19,7 @@ from meshapi.resources.chat.parts import TextContentPart
 from meshapi.resources.chat.replies import ChatCompletionResponse, UsageInfo
 
 # Nearly every chunk says of itself what the one before it said, and adds a text to one answer. That
-# these are told from the others by one comparison each is what makes a stream cheap.
+# these are told from the others at once is what makes a stream cheap.
 _facts_of = itemgetter(*(name for name in ChatCompletionChunk.model_fields if name != "choices"))
 _ending_of = itemgetter("finish_reason", "logprobs", "native_finish_reason")
 _GOES_ON = (None, None, None)
@@ -69,7 +69,7 @@ class CompletionFold:
             if text is None:
                 known.add(choice)
             else:
-                known.texts.append(text)
+                known.add_text(text)
 
     def partial(self, meta: Meta) -> ChatCompletionResponse:
         """The completion so far."""
@@ -123,8 +123,6 @@ class _Choice:
         self._logprobs: dict[str, list[Any]] = {}
         self._logprob_facts: dict[str, Any] = {}
         self._message = _Message()
-        self.texts = self._message.content
-        """The pieces of the message's content."""
 
     def add(self, choice: ChatCompletionChunkChoice) -> None:
         self.finished = self.finished or bool(choice.finish_reason)
@@ -136,6 +134,9 @@ class _Choice:
                 self._logprob_facts[name] = tokens
         self._message.add(choice.delta)
 
+    def add_text(self, text: str) -> None:
+        self._message.add_text(text)
+
     def result(self) -> dict[str, Any]:
         logprobs = self._logprob_facts | self._logprobs
         told = {"logprobs": logprobs} if logprobs else {}
@@ -145,7 +146,7 @@ class _Choice:
 class _Message:
     def __init__(self) -> None:
         self._fields = _Record("refusal", "reasoning")
-        self.content: list[Any] = []
+        self._content: list[Any] = []
         self._nested = {
             "audio": _Record("data", "transcript"),
             "function_call": _Record("arguments"),
@@ -159,7 +160,7 @@ class _Message:
             if name == "tool_calls":
                 self._calls.add(value)
             elif name == "content":
-                self.content.extend([value] if isinstance(value, str) else value)
+                self._content.extend([value] if isinstance(value, str) else value)
             elif name == "reasoning_details":
                 self._add_reasoning(value)
             elif name in self._nested:
@@ -171,6 +172,9 @@ class _Message:
             else:
                 self._fields.add([(name, value)])
 
+    def add_text(self, text: str) -> None:
+        self._content.append(text)
+
     def _add_reasoning(self, details: Iterable[JSONObject]) -> None:
         for detail in details:
             index = detail.get("index")
@@ -180,17 +184,17 @@ class _Message:
             self._reasoning[place].add(detail.items())
 
     def _whole_content(self) -> str | list[Any]:
-        if all(isinstance(piece, str) for piece in self.content):
-            return "".join(self.content)
+        if all(isinstance(piece, str) for piece in self._content):
+            return "".join(self._content)
         return [
             TextContentPart(text=piece) if isinstance(piece, str) else piece
-            for piece in self.content
+            for piece in self._content
             if piece != ""
         ]
 
     def result(self) -> dict[str, Any]:
         message = self._fields.result() | self._lists
-        if self.content:
+        if self._content:
             message["content"] = self._whole_content()
         grown: dict[str, Any] = {name: each.result() for name, each in self._nested.items()}
         grown["tool_calls"] = self._calls.result()
