@@ -31,8 +31,8 @@ def main() -> int:
         for row in _measured(url, arguments.workloads, arguments.clients, arguments.rounds):
             rows.append(row)
             print(table([row]).splitlines()[-1], flush=True)
-    if arguments.write:
-        _write(rows)
+            if arguments.write:
+                _write(rows)
     return 0
 
 
@@ -58,9 +58,10 @@ def _measured(
     for name in workloads:
         workload = WORKLOADS[name]
         row = Row(name, {each: [] for each in clients if workload.measures(each)})
-        for _ in range(min(rounds, workload.rounds or rounds)):
+        for done in range(min(rounds, workload.rounds or rounds)):
             for client, found in row.figures.items():
-                found.append(CLIENTS[client].measure(name, url))
+                if done < CLIENTS[client].rounds:
+                    found.append(CLIENTS[client].measure(name, url))
         yield row
 
 

@@ -14,12 +14,12 @@ from typing_extensions import Unpack
 from meshapi._core.retry import RetryPolicy
 from meshapi._core.settings import ClientOptions, Settings, Timeout
 from meshapi._core.token import AsyncTokenSource, Token, TokenSource
-from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.errors import ConfigurationError
 from meshapi.resources.chat.chat import AsyncChat, Chat
 
 if TYPE_CHECKING:
     from meshapi._core.connections.routes import NetworkOptions
+    from meshapi._core.transport import AsyncTransport, Transport
 
 
 class MeshAPI:
@@ -86,6 +86,7 @@ class MeshAPI:
         network = _network(proxy, ssl_context, max_connections)
         lent = _checked(http_client, httpx.Client, network)
         from meshapi._core.connections.pool import Pool  # Only a client needs httpcore.
+        from meshapi._core.transport import Transport
 
         pool = Pool(lent, network, settings.base_url)
         self._mount(Transport(pool, settings))
@@ -191,6 +192,7 @@ class AsyncMeshAPI:
         network = _network(proxy, ssl_context, max_connections)
         lent = _checked(http_client, httpx.AsyncClient, network)
         from meshapi._core.connections.async_pool import AsyncPool  # Only this one needs asyncio.
+        from meshapi._core.transport import AsyncTransport
 
         pool = AsyncPool(lent, network, settings.base_url)
         self._mount(AsyncTransport(pool, settings))

@@ -157,7 +157,6 @@ MODULES = {
         "meshapi.resources.chat.messages",
         "meshapi.resources.chat.params",
         "meshapi.resources.chat.parts",
-        "meshapi.resources.chat.replies",
         "meshapi.resources.chat.routing",
         "meshapi.resources.chat.tools",
     },

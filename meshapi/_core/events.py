@@ -34,34 +34,32 @@ class EventDecoder:
         self._id = ""
         self._retry: int | None = None
 
-    def parts(self, data: bytes) -> tuple[bytes, ...]:
-        """Cut bytes at blank lines: to the end of the open event, whole events, what is left."""
-        is_between_events = not (self._size or self._at_start)
-        if is_between_events and data.endswith(b"\n\n"):
-            return (data,)
-        end, blank, rest = (b"", b"", data) if is_between_events else data.partition(b"\n\n")
-        whole, last_blank, begin = rest.rpartition(b"\n\n")
-        return end + blank, whole + last_blank, begin
-
     def plain(self, data: bytes) -> list[str] | None:
         """Take whole events that are each one line with a JSON object, or `[DONE]`: their data.
 
         That is nearly all that ever comes. None where it may be anything else: nothing is taken.
         """
-        if self._at_start or self._size or self._after_cr or len(data) > self._max_event_bytes:
+        if data[-2:] != b"\n\n" or self._size or self._at_start or self._after_cr:
+            return None
+        if b"\r" in data or len(data) > self._max_event_bytes:
             return None
         try:
             text = data.decode()
         except UnicodeDecodeError:
             return None
-        if not text.endswith("\n\n") or "\r" in text:
-            return None
-        blocks = text[:-2].split("\n\n")
-        for block in blocks:
-            is_plain = block.startswith("data: {") or block == "data: [DONE]"
-            if "\n" in block or not is_plain:
+        found: list[str] = []
+        for block in text[:-2].split("\n\n"):
+            if "\n" in block or (block[:7] != "data: {" and block != "data: [DONE]"):
                 return None
-        return [block[6:] for block in blocks]
+            found.append(block[6:])
+        return found
+
+    def parts(self, data: bytes) -> tuple[bytes, ...]:
+        """Cut bytes at blank lines: to the end of the open event, whole events, what is left."""
+        is_open = self._size or self._at_start
+        end, blank, rest = data.partition(b"\n\n") if is_open else (b"", b"", data)
+        whole, last_blank, begin = rest.rpartition(b"\n\n")
+        return end + blank, whole + last_blank, begin
 
     def push(self, data: bytes) -> Iterator[ServerSentEvent]:
         """Take the next bytes; each event is given before the bytes after it are looked at.

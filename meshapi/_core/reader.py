@@ -85,18 +85,22 @@ class StreamReader(Generic[PayloadT]):
         """
         if not self.events and len(self._page) < _MAX_PAGE_BYTES:
             self._page += data
+        texts = self._decoder.plain(data)
+        return self._read_parts(data) if texts is None else self._read_plain(texts)
+
+    def _read_parts(self, data: bytes) -> Iterator[PayloadT]:
         for part in self._decoder.parts(data):
+            texts = self._decoder.plain(part)
+            yield from self._read_lines(part) if texts is None else self._read_plain(texts)
             if self.done:
                 return
-            texts = self._decoder.plain(part)
-            if texts is None:
-                yield from self._read_lines(part)
-                continue
-            for text in texts:
-                if text == _DONE:
-                    self.done = True
-                    return
-                yield self._payload(text)
+
+    def _read_plain(self, texts: list[str]) -> Iterator[PayloadT]:
+        for text in texts:
+            if text == _DONE:
+                self.done = True
+                return
+            yield self._payload(text)
 
     def _read_lines(self, data: bytes) -> Iterator[PayloadT]:
         try:

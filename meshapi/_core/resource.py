@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ValidationError
 
 from meshapi._core.call import Call, CallOptions, encode, summary
 from meshapi._core.checks import is_token
 from meshapi._core.models import Params, PayloadT
 from meshapi._core.settings import ClientOptions, check_names
-from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from meshapi._core.transport import AsyncTransport, Transport
 
 
 class Resource:

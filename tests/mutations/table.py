@@ -516,8 +516,9 @@ PROCESS = [
     Mutation(
         "A start loads nothing that it does not need",
         "resources/chat/chat.py",
-        "if TYPE_CHECKING:\n    from meshapi.resources.chat.compare import AsyncCompare, Compare\n",
-        "from meshapi.resources.chat.compare import AsyncCompare, Compare\n",
+        "from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions\n",
+        "from meshapi.resources.chat.compare import AsyncCompare, Compare  # noqa\n"
+        "from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions\n",
         "test_costs.py -k start",
     ),
     Mutation(

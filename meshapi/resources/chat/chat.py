@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from meshapi._core.resource import AsyncResource, Resource
-from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
 
 if TYPE_CHECKING:
+    from meshapi._core.transport import AsyncTransport, Transport
     from meshapi.resources.chat.compare import AsyncCompare, Compare
 
 

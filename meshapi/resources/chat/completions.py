@@ -9,10 +9,10 @@ from typing_extensions import Unpack
 from meshapi._core.call import Call, CallOptions
 from meshapi._core.resource import AsyncResource, Resource, post
 from meshapi.resources.chat.params import ChatCompletionParams
-from meshapi.resources.chat.replies import ChatCompletionResponse
 
 if TYPE_CHECKING:
     from meshapi.resources.chat.chunks import ChatCompletionChunk
+    from meshapi.resources.chat.replies import ChatCompletionResponse
     from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
 
 _PATH = "/v1/chat/completions"
@@ -119,6 +119,8 @@ class AsyncChatCompletions(AsyncResource):
 def _whole(
     params: ChatCompletionParams[bool], options: CallOptions
 ) -> Call[ChatCompletionResponse]:
+    from meshapi.resources.chat.replies import ChatCompletionResponse
+
     return post(_PATH, params, ChatCompletionParams, ChatCompletionResponse, options)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any, cast
 
@@ -123,6 +123,7 @@ class _Choice:
         self._logprobs: dict[str, list[Any]] = {}
         self._logprob_facts: dict[str, Any] = {}
         self._message = _Message()
+        self.add_text: Callable[[str], None] = self._message.add_text
 
     def add(self, choice: ChatCompletionChunkChoice) -> None:
         self.finished = self.finished or bool(choice.finish_reason)
@@ -134,9 +135,6 @@ class _Choice:
                 self._logprob_facts[name] = tokens
         self._message.add(choice.delta)
 
-    def add_text(self, text: str) -> None:
-        self._message.add_text(text)
-
     def result(self) -> dict[str, Any]:
         logprobs = self._logprob_facts | self._logprobs
         told = {"logprobs": logprobs} if logprobs else {}
@@ -147,6 +145,7 @@ class _Message:
     def __init__(self) -> None:
         self._fields = _Record("refusal", "reasoning")
         self._content: list[Any] = []
+        self.add_text: Callable[[str], None] = self._content.append
         self._nested = {
             "audio": _Record("data", "transcript"),
             "function_call": _Record("arguments"),
@@ -171,9 +170,6 @@ class _Message:
                 self._lists.setdefault(name, []).extend(items_of(cast("object", value)))
             else:
                 self._fields.add([(name, value)])
-
-    def add_text(self, text: str) -> None:
-        self._content.append(text)
 
     def _add_reasoning(self, details: Iterable[JSONObject]) -> None:
         for detail in details:
