@@ -517,7 +517,7 @@ PROCESS = [
         "A start loads nothing that it does not need",
         "resources/chat/chat.py",
         "from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions\n",
-        "from meshapi.resources.chat.compare import AsyncCompare, Compare  # noqa\n"
+        "from meshapi.resources.chat.compare import AsyncCompare, Compare\n"
         "from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions\n",
         "test_costs.py -k start",
     ),
