@@ -212,7 +212,7 @@ WORKLOADS = {
         lanes=500,
         reach=1.30,
         rounds=2,
-        only=("meshapi", "httpx", "openai", "official"),
+        only=("meshapi", "httpx", "openai"),
     ),
     "growth-sync": Workload(
         title="memory that 20,000 sync calls leave",
