@@ -22,6 +22,7 @@ EVENTS_OF = {"each": 2000, "packed": 2000, "paced": 400, "short": SHORT_EVENTS, 
 
 _USAGE = {"prompt_tokens": 14, "completion_tokens": 42, "total_tokens": 56}
 
+ANSWER_TEXT = "Those that nobody else kept. " * 8
 ANSWER = {
     "id": "chatcmpl-01JBENCH",
     "object": "chat.completion",
@@ -31,7 +32,7 @@ ANSWER = {
     "choices": [
         {
             "index": 0,
-            "message": {"role": "assistant", "content": "Those that nobody else kept. " * 8},
+            "message": {"role": "assistant", "content": ANSWER_TEXT},
             "finish_reason": "stop",
         }
     ],

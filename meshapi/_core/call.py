@@ -134,9 +134,7 @@ def read_failure(reply: Reply) -> MeshAPIError:
     """Read an answer whose status says that it is none."""
     status = reply.meta.status_code or 0
     if status >= 400:
-        from meshapi._core.envelope import read_error  # Only who fails pays for its models.
-
-        return read_error(document_of(reply.content), reply.meta, reply.token)
+        return _error_in(document_of(reply.content), reply.meta, reply.token)
     return _invalid(
         reply, f"The server redirected ({status}), which is not followed: check base_url"
     )
@@ -152,9 +150,13 @@ def in_band_error(payload: Payload, meta: Meta, token: Token) -> APIStatusError 
     extra = payload.model_extra
     if not extra or not says_error(extra, type(payload), payload.model_fields_set):
         return None
-    from meshapi._core.envelope import read_error
+    return _error_in(extra, meta, token)
 
-    return read_error(extra, meta, token)
+
+def _error_in(document: object, meta: Meta, token: Token) -> APIStatusError:
+    from meshapi._core.envelope import read_error  # Only who fails pays for its models.
+
+    return read_error(document, meta, token)
 
 
 def says_error(fields: Mapping[str, object], model: type[Payload], present: Set[str]) -> bool:
@@ -173,9 +175,7 @@ def _not_an_answer(reply: Reply, problem: ValidationError) -> MeshAPIError:
     document = document_of(reply.content)
     fields = fields_of(document)
     if says_error(fields, Payload, fields.keys()):
-        from meshapi._core.envelope import read_error
-
-        return read_error(document, reply.meta, reply.token)
+        return _error_in(document, reply.meta, reply.token)
     if document is not None:
         return _invalid(reply, f"The answer does not fit: {summary(problem)}")
     kind = reply.meta.headers.get("content-type", "of no content type")

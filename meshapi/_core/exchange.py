@@ -52,7 +52,6 @@ class Exchange(Generic[PayloadT]):
         self.headers = Headers()
         """The headers of the latest answer."""
         self._status_code: int | None = None
-        self._idle = settings.timeout.idle
         self._clock = clock
         self._begun = clock()
         self._limit, seconds = self._first_limit()
@@ -130,7 +129,7 @@ class Exchange(Generic[PayloadT]):
     def heard(self) -> None:
         """An event came, and was dealt with: from now on, the idle limit counts."""
         self._limit = "idle"
-        self.deadline.restart(self._idle)
+        self.deadline.restart(self.settings.timeout.idle)
 
 
 class Body:

@@ -106,8 +106,8 @@ class StreamReader(Generic[PayloadT]):
         try:
             for event in self._decoder.push(data):
                 text = event.data.strip()
-                self.done = self.done or text == _DONE
-                if self.done:
+                if text == _DONE:
+                    self.done = True
                     return
                 if text:
                     yield self._payload(event.data, event.event)

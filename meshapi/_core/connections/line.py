@@ -153,7 +153,7 @@ class LineFacts:
 
     def check_process(self) -> None:
         """Refuse to read here what another process was answered."""
-        if self._process != Process.generation:
+        if not self.is_of_this_process:
             raise httpcore.ReadError("This connection belongs to the process that made it")
 
 
