@@ -132,6 +132,7 @@ if TYPE_CHECKING:
         ToolFunction,
         ToolFunctionParameters,
     )
+    from meshapi.resources.models import ModelInfo, ModelList, ModelListParams, ModelPricing
 
 __all__ = [
     "APIStatusError",
@@ -194,7 +195,11 @@ __all__ = [
     "MeshAPI",
     "MeshAPIError",
     "Meta",
+    "ModelInfo",
+    "ModelList",
+    "ModelListParams",
     "ModelNotFound",
+    "ModelPricing",
     "NotFound",
     "OutputAudio",
     "OutputParseError",
@@ -368,6 +373,7 @@ _NAMES_OF = {
         "ToolFunction",
         "ToolFunctionParameters",
     ],
+    "resources.models": ["ModelInfo", "ModelList", "ModelListParams", "ModelPricing"],
 }
 _HOMES = {name: home for home, names in _NAMES_OF.items() for name in names}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import ssl
 from collections.abc import Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
@@ -20,6 +21,7 @@ from meshapi.resources.chat.chat import AsyncChat, Chat
 if TYPE_CHECKING:
     from meshapi._core.connections.routes import NetworkOptions
     from meshapi._core.transport import AsyncTransport, Transport
+    from meshapi.resources.models import AsyncModels, Models
 
 
 class MeshAPI:
@@ -94,6 +96,14 @@ class MeshAPI:
     def _mount(self, transport: Transport) -> None:
         self._transport = transport
         self.chat = Chat(transport)
+        vars(self).pop("models", None)  # A copy must not keep the one it was copied with.
+
+    @cached_property
+    def models(self) -> Models:
+        """The models there are."""
+        from meshapi.resources.models import Models  # Not all programs list them.
+
+        return Models(self._transport)
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """A client with some settings changed, over the same connections and retry budget.
@@ -200,6 +210,14 @@ class AsyncMeshAPI:
     def _mount(self, transport: AsyncTransport) -> None:
         self._transport = transport
         self.chat = AsyncChat(transport)
+        vars(self).pop("models", None)  # A copy must not keep the one it was copied with.
+
+    @cached_property
+    def models(self) -> AsyncModels:
+        """The models there are."""
+        from meshapi.resources.models import AsyncModels  # Not all programs list them.
+
+        return AsyncModels(self._transport)
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """A client with some settings changed, over the same connections and retry budget.

@@ -28,10 +28,10 @@ _PYTHON = "{}.{}.{}".format(*sys.version_info)
 
 _FIXED_HEADERS = {
     "accept-encoding": ACCEPTED,
-    "content-type": "application/json",
     "user-agent": f"meshapi/{__version__} python/{_PYTHON}",
     "x-meshapi-sdk": f"python/{__version__}",
 }
+_WITH_BODY = {**_FIXED_HEADERS, "content-type": "application/json"}
 
 
 class Exchange(Generic[PayloadT]):
@@ -58,11 +58,12 @@ class Exchange(Generic[PayloadT]):
         self.deadline = Deadline(seconds, clock)
         self.attempts = Attempts(settings.retry, budget, self._begun + seconds, clock)
         self._headers = {
-            **_FIXED_HEADERS,
+            **(_WITH_BODY if call.body else _FIXED_HEADERS),
             "accept": "text/event-stream" if call.streams else "application/json",
             **settings.headers,
-            "idempotency-key": call.idempotency_key or os.urandom(16).hex(),
         }
+        if call.body:
+            self._headers["idempotency-key"] = call.idempotency_key or os.urandom(16).hex()
 
     def _first_limit(self) -> tuple[str, float]:
         limits = self.settings.timeout

@@ -62,12 +62,13 @@ class Outgoing:
         url = _parsed(self._url)
         headers = [
             (b"host", url.netloc),
-            (b"content-length", b"%d" % len(self._body)),
             *(
                 (name.encode("ascii"), value.encode("ascii"))
                 for name, value in self._headers.items()
             ),
         ]
+        if self._body:
+            headers.append((b"content-length", b"%d" % len(self._body)))
         request = httpx.Request(
             self._method,
             url,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, ValidationError
 
@@ -58,9 +59,7 @@ def post(
     key = options.get("idempotency_key")
     if key is not None and not is_token(key):
         raise InvalidRequest("idempotency_key must be printable ASCII without spaces")
-    if not isinstance(params, takes):
-        name, what = takes.__name__, type(params).__name__
-        raise InvalidRequest(f"Pass {name}, not {what}: {name}(**fields) makes it of a dict")
+    _check_class(params, takes)
     return Call(
         method="POST",
         path=path,
@@ -69,6 +68,43 @@ def post(
         streams=streams,
         idempotency_key=key,
     )
+
+
+def get(
+    path: str,
+    params: Params | None,
+    takes: type[Params],
+    model: type[PayloadT],
+    options: CallOptions,
+) -> Call[PayloadT]:
+    """Describe a GET whose query is what is set in the params.
+
+    Raises:
+        InvalidRequest: they are of another class than the endpoint takes, or an option is given
+            that only a POST has.
+    """
+    for name in ("extra_body", "idempotency_key"):
+        if options.get(name) is not None:
+            raise InvalidRequest(f"{name} belongs to a POST: this is a GET, which has no body")
+    if params is not None:
+        _check_class(params, takes)
+    query = _query(params)
+    return Call(method="GET", path=f"{path}?{query}" if query else path, body=b"", model=model)
+
+
+def _query(params: Params | None) -> str:
+    fields = params.model_dump(exclude_none=True, by_alias=True) if params else {}
+    return urlencode({name: _word(value) for name, value in fields.items()})
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check_class(params: Params, takes: type[Params]) -> None:
+    if not isinstance(params, takes):
+        name, what = takes.__name__, type(params).__name__
+        raise InvalidRequest(f"Pass {name}, not {what}: {name}(**fields) makes it of a dict")
 
 
 def _whole(params: Params) -> Params:
