@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from meshapi.local import LocalGateway
+from meshapi.local import LocalGateway, replies
 from tests.colours import Async, Sync
+from tests.published import check_document
 
 # The same examples in every run: what fails here fails everywhere.
 settings.register_profile("suite", derandomize=True, max_examples=500, deadline=None)
@@ -29,6 +30,20 @@ def gateway() -> Iterator[LocalGateway]:
     with LocalGateway() as gateway:
         gateway.add_template("support-reply", "You help {{company}} customers on {{plan}}.")
         yield gateway
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _everything_sent_is_as_published() -> Iterator[None]:
+    """Every document that a local gateway sends in the whole suite is held to the published one."""
+
+    def encoded(document: object) -> bytes:
+        check_document(document)
+        return plain(document)
+
+    plain = replies.encoded
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replies, "encoded", encoded)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,14 @@ from meshapi.local import LocalGateway
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+APP = ROOT / "examples" / "testing_an_app"
+# These are run where they stand.
+QUOTED = {each.read_text() for each in APP.glob("*.py")}
 BLOCKS = [
     pytest.param(block, id=f"{page.name}-{number}")
     for page in PAGES
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    if block not in QUOTED
 ]
 
 
@@ -69,6 +75,33 @@ def test_an_example_is_short_and_runs(path: Path, capsys: pytest.CaptureFixture[
     assert lines[0].startswith('"""')
 
 
+def test_the_app_of_the_page_on_testing_is_quoted_whole_and_its_tests_pass() -> None:
+    page = (ROOT / "docs" / "testing.md").read_text()
+    blocks = set(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        cwd=APP,
+        capture_output=True,
+        text=True,
+    )
+
+    assert len(QUOTED) == 2
+    assert blocks >= QUOTED
+    assert run.returncode == 0, run.stdout
+    assert "5 passed" in run.stdout
+
+
+def test_the_script_of_the_page_on_testing_is_one() -> None:
+    page = (ROOT / "docs" / "testing.md").read_text()
+    (script,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    gateway = LocalGateway()
+
+    gateway.load_script(script)
+
+    assert gateway.unused == 5
+
+
 def test_there_are_enough_examples() -> None:
     assert len(EXAMPLES) >= 8
 
@@ -80,7 +113,7 @@ def test_the_quick_start_is_two_commands() -> None:
     commands = re.findall(r"```sh\n(.*?)```", quick_start, re.DOTALL)
 
     assert [command.count("\n") for command in commands] == [1, 1]
-    assert "examples/quick_start.py" in commands[0]
+    assert "meshapi chat --local" in commands[0]
     assert "pytest" in commands[1]
 
 

@@ -79,14 +79,16 @@ AsyncOpened: TypeAlias = Opened[PayloadT, AsyncGenerator[PayloadT], Callable[[],
 class Transport:
     """Sends calls and opens streams over one pool of connections."""
 
+    # On the class, so that the local gateway can move the time of every client.
+    clock: Callable[[], float] = staticmethod(time.monotonic)
+    sleep: Callable[[float], None] = staticmethod(time.sleep)
+
     def __init__(self, pool: Pool, settings: Settings) -> None:
         """Own the pool."""
         self.pool = pool
         self.settings = settings
         self.owns_pool = True
         self.budget = RetryBudget()
-        self.clock: Callable[[], float] = time.monotonic
-        self.sleep: Callable[[float], None] = time.sleep
 
     def with_options(self, options: ClientOptions) -> Transport:
         """The same pool and budget under other settings; closing it closes nothing."""
@@ -178,14 +180,15 @@ class Transport:
 class AsyncTransport:
     """Sends calls and opens streams over one pool of connections."""
 
+    clock: Callable[[], float] = staticmethod(time.monotonic)
+    sleep: Callable[[float], Awaitable[None]] = staticmethod(async_sleep)
+
     def __init__(self, pool: AsyncPool, settings: Settings) -> None:
         """Own the pool."""
         self.pool = pool
         self.settings = settings
         self.owns_pool = True
         self.budget = RetryBudget()
-        self.clock: Callable[[], float] = time.monotonic
-        self.sleep: Callable[[float], Awaitable[None]] = async_sleep
 
     def with_options(self, options: ClientOptions) -> AsyncTransport:
         """The same pool and budget under other settings; closing it closes nothing."""

@@ -1,17 +1,12 @@
-"""A real HTTP server on loopback that speaks the Mesh API wire: no key, no network, no bill.
+"""A gateway of your own that speaks the Mesh API wire: no key, no network, no bill.
 
-It needs the extra `local`: `pip install 'meshapi[local]'`.
+In this process it needs nothing more; its server needs the extra `local`, as do JSON schemas:
+`pip install 'meshapi[local]'`.
 """
 
-try:
-    from meshapi.local.gateway import LocalGateway
-except ModuleNotFoundError as missing:
-    if missing.name not in {"starlette", "uvicorn"}:
-        raise
-    raise ModuleNotFoundError(
-        "The local gateway needs its extra: pip install 'meshapi[local]'", name=missing.name
-    ) from None
+from meshapi.local.clock import Clock
+from meshapi.local.gateway import LocalGateway
+from meshapi.local.requests import RecordedRequest
+from meshapi.local.rules import Usage
 
-from meshapi.local.rules import Key, Price, RecordedRequest
-
-__all__ = ["Key", "LocalGateway", "Price", "RecordedRequest"]
+__all__ = ["Clock", "LocalGateway", "RecordedRequest", "Usage"]

@@ -19,6 +19,7 @@ Context: TypeAlias = tuple[str, str]
 FinishReason: TypeAlias = Literal["stop", "length"]
 _EDGE = ""
 _ENOUGH = 40
+_MOST = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +37,26 @@ def tokens_of(text: str) -> list[str]:
 
 def babble(
     prompt: str,
+    dice: random.Random,
     *,
     temperature: float = 1.0,
     top_p: float = 1.0,
-    seed: int | None = None,
     stop: Sequence[str] = (),
-    max_tokens: int = 80,
+    max_tokens: int = 120,
 ) -> Babbled:
     """Continue where a word of the prompt leads.
 
     Args:
         prompt: what was asked; its words decide where the answer begins.
+        dice: what samples; the same dice and prompt give the same answer.
         temperature: 0 always takes the likeliest token, 1 samples as the texts have it.
         top_p: sample only among the likeliest tokens that reach this share together.
-        seed: the same seed and prompt give the same answer.
         stop: sequences before which the answer ends.
-        max_tokens: how long the answer may be.
+        max_tokens: how long the answer may be; 4,096 at the most.
     """
-    dice = random.Random(seed)
     context = (_EDGE, _sampled(_openings(prompt), temperature, top_p, dice))
     said = [context[1]]
-    while len(said) < max_tokens:
+    while len(said) < min(max_tokens, _MOST):
         token = _sampled(_followers()[context], temperature, top_p, dice)
         if token != _EDGE:
             said.append(token if context[1] else f" {token}")
@@ -64,11 +64,17 @@ def babble(
         elif len(said) < _ENOUGH:
             context = (_EDGE, _EDGE)
         else:
-            return _cut(said, stop, "stop")
-    return _cut(said, stop, "length")
+            return _stopped(said, stop, "stop")
+    return _stopped(said, stop, "length")
 
 
-def _cut(said: list[str], stop: Sequence[str], reason: FinishReason) -> Babbled:
+def bounded(tokens: list[str], max_tokens: int | None, stop: Sequence[str] = ()) -> Babbled:
+    """What of finished words is said, where they are too long or a sequence stops them."""
+    is_cut = max_tokens is not None and len(tokens) > max_tokens
+    return _stopped(tokens[:max_tokens], stop, "length" if is_cut else "stop")
+
+
+def _stopped(said: list[str], stop: Sequence[str], reason: FinishReason) -> Babbled:
     text = "".join(said)
     cut = min((text.find(each) for each in stop if each and each in text), default=None)
     if cut is None:

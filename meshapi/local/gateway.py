@@ -1,45 +1,99 @@
-"""The gateway as a running server: its own thread, a free port, ready when entered."""
+"""The gateway as tests and the command line use it: made, filled, started, asked what came."""
 
 from __future__ import annotations
 
 import secrets
-import socket
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import uvicorn
-from starlette.applications import Starlette
+from typing_extensions import Unpack
 
-from meshapi.local.app import make_app
-from meshapi.local.rules import Key, RecordedRequest, Rules
+from meshapi import AsyncMeshAPI, MeshAPI
+from meshapi._core.settings import ClientOptions
+from meshapi.local.answers import SPEAKERS, Answers
+from meshapi.local.clock import Clock
+from meshapi.local.faults import FaultName, FaultOptions, fault_of
+from meshapi.local.in_process import InProcessTransport
+from meshapi.local.requests import RecordedRequest
+from meshapi.local.rules import Key, Limits, Price, Rules, Usage, new_template
+from meshapi.local.script import ReplyOptions, Turn, canned_of
+from meshapi.local.service import Service
+
+if TYPE_CHECKING:
+    from meshapi.local.server import Server
+    from meshapi.local.upstream import Upstream
 
 
 class LocalGateway:
-    """A real HTTP server on loopback that speaks the Mesh API wire; nothing leaves this machine.
+    """A server that speaks the Mesh API wire, and its rules; nothing leaves this machine.
 
     ```python
     with LocalGateway() as gateway:
         client = MeshAPI(base_url=gateway.base_url, token=gateway.token)
     ```
 
+    Without `with` there is no server, and `gateway.client()` asks it in this process.
+
     Args:
         token: the key that is there from the start.
         port: where to listen; 0 takes a free one.
         tokens_per_second: how fast streams are written; None is as fast as they can be.
+        answers: who answers what no script does: `babble` talks nonsense, `echo` says what the
+            user said last, `script` refuses with 502.
+        upstream: a server that answers instead, at any URL that speaks OpenAI's chat completions;
+            any model is routed to it.
+        upstream_token: the key for that server.
+        log: called with a line for every request.
+
+    Raises:
+        ConfigurationError: the upstream's URL or key cannot work.
+        ValueError: `answers` is none of the three, or `tokens_per_second` is not above 0.
     """
 
     def __init__(
-        self, *, token: str = "rsk_local", port: int = 0, tokens_per_second: float | None = None
+        self,
+        *,
+        token: str = "rsk_local",
+        port: int = 0,
+        tokens_per_second: float | None = None,
+        answers: Answers = "babble",
+        upstream: str | None = None,
+        upstream_token: str | None = None,
+        log: Callable[[str], None] | None = None,
     ) -> None:
-        """Prepare; the port is taken, and requests are answered, once the gateway is started."""
+        """Prepare; the port is taken, and requests are answered over it, once it is started."""
+        if answers not in SPEAKERS:
+            raise ValueError(f"answers must be one of {', '.join(SPEAKERS)}")
+        if tokens_per_second is not None and not tokens_per_second > 0:
+            raise ValueError("tokens_per_second must be above 0")
         self.token = token
-        self.rules = Rules(keys={token: Key(token)})
-        self._app = make_app(self.rules, tokens_per_second)
+        self.clock = Clock()
+        """The gateway's time, which can be set."""
+        self._upstream = _upstream(upstream, upstream_token) if upstream else None
+        self._service = Service(
+            Rules(self.clock, any_model=upstream is not None),
+            SPEAKERS[answers],
+            self._upstream.forward if self._upstream else None,
+            pause=1 / tokens_per_second if tokens_per_second else 0.0,
+            log=log,
+        )
+        self.transport = InProcessTransport(self._service)
+        """Answers in this process: for `httpx.Client(transport=...)`, or its async twin."""
         self._port = port
-        self._running: _Running | None = None
+        self._server: Server | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget keys, limits, models, templates, scripts and requests, and tell the real time."""
+        self.clock.reset()
+        rules = Rules(self.clock, any_model=self._service.rules.any_model)
+        rules.keys[self.token] = Key()
+        self._service.rules = rules
+        self._service.script.clear()
+        self._service.requests.clear()
 
     @property
     def base_url(self) -> str:
@@ -48,14 +102,85 @@ class LocalGateway:
         Raises:
             RuntimeError: it is not running.
         """
-        if self._running is None:
+        if self._server is None:
             raise RuntimeError("The gateway is not running: use `with LocalGateway() as gateway:`")
-        return self._running.base_url
+        return self._server.base_url
 
     @property
     def requests(self) -> Sequence[RecordedRequest]:
-        """Every chat request that came, refused ones included, oldest first."""
-        return self.rules.requests
+        """The last 1,000 requests that came, refused ones included, oldest first."""
+        return tuple(self._service.requests)
+
+    @property
+    def usage(self) -> Mapping[str | None, Usage]:
+        """What was used by each `session_id`; None stands for requests without one."""
+        return dict(self._service.rules.usage)
+
+    @property
+    def unused(self) -> int:
+        """How many scripted answers and faults wait for a request."""
+        return len(self._service.script)
+
+    def reply(
+        self,
+        content: str | Mapping[str, object] | Sequence[object] | None = None,
+        *,
+        times: int = 1,
+        **options: Unpack[ReplyOptions],
+    ) -> None:
+        """Say what the next request that has no answer yet is answered with.
+
+        Args:
+            content: the text; an object or a list is sent as its JSON.
+            times: how many requests get this answer.
+            options: what is said besides text.
+
+        Raises:
+            ValueError: an argument is of a wrong type.
+        """
+        self._service.script.add(Turn(canned_of(content, options)), times)
+
+    def fail(
+        self,
+        kind: int | FaultName,
+        *,
+        reply: str | None = None,
+        times: int = 1,
+        **options: Unpack[FaultOptions],
+    ) -> None:
+        """Say what goes wrong with the next request that has no answer yet, and passes all checks.
+
+        Args:
+            kind: a status from 300 to 599, or what goes wrong.
+            reply: the answer that is spoilt; the model's own unless given.
+            times: with how many requests it goes wrong.
+            options: how it goes wrong.
+
+        Raises:
+            ValueError: an argument is out of its bounds.
+        """
+        canned = None if reply is None else canned_of(reply, {})
+        self._service.script.add(Turn(canned, fault_of(kind, options)), times)
+
+    def load_script(self, text: str) -> None:
+        """Add answers and faults that are written as JSON, one object a line.
+
+        Raises:
+            ValueError: a line is none; the message says which, and why.
+        """
+        self._service.script.load(text.splitlines())
+
+    def limit(self, *, token: str | None = None, **limits: Unpack[Limits]) -> None:
+        """Limit a key anew: what is not given is not limited, and counting begins again.
+
+        Args:
+            token: whose limits; those of the key that is there from the start unless given.
+            limits: requests per minute and day, and US dollars.
+
+        Raises:
+            KeyError: there is no such key.
+        """
+        self._service.rules.keys[token or self.token].limit(limits)
 
     def add_key(
         self,
@@ -63,9 +188,7 @@ class LocalGateway:
         *,
         active: bool = True,
         default_model: str = "openai/gpt-4o",
-        rpm: int | None = None,
-        rpd: int | None = None,
-        spend_cap_usd: Decimal | float | str | None = None,
+        **limits: Unpack[Limits],
     ) -> str:
         """Add a key, and return its token.
 
@@ -73,35 +196,68 @@ class LocalGateway:
             token: the token to use; a new random one unless given.
             active: an inactive key is answered with 403.
             default_model: who answers where a request names no model.
-            rpm: requests allowed per minute; then 429.
-            rpd: requests allowed per day; then 429.
-            spend_cap_usd: US dollars that may be spent; the call that crosses it completes, the
-                next is answered with 402.
+            limits: requests per minute and day, and US dollars.
         """
         token = token or f"rsk_{secrets.token_hex(13).upper()}"
-        cap = None if spend_cap_usd is None else Decimal(str(spend_cap_usd))
-        self.rules.keys[token] = Key(token, active, default_model, rpm, rpd, cap)
+        self._service.rules.keys[token] = Key(active, default_model)
+        self._service.rules.keys[token].limit(limits)
         return token
 
-    def add_template(self, name: str, text: str) -> None:
-        """Store a prompt template; `{{slots}}` in it are filled from a request's variables."""
-        self.rules.templates[name] = text
+    def add_model(
+        self, name: str, *, prompt: Decimal | float | str = 0, completion: Decimal | float | str = 0
+    ) -> None:
+        """Route one more model, at a price in US dollars per million tokens."""
+        price = Price(Decimal(str(prompt)), Decimal(str(completion)))
+        self._service.rules.models[name] = price
+
+    def add_template(self, name: str, text: str, *, model: str | None = None) -> str:
+        """Store a prompt template, and return its id; a request may use either.
+
+        Args:
+            name: its name; a template of the same name is replaced.
+            text: the system prompt; `{{slots}}` in it are filled from a request's variables.
+            model: who answers where a request names no model.
+        """
+        template = new_template(name, text, model)
+        kept = [each for each in self._service.rules.templates if each.name != name]
+        self._service.rules.templates = [*kept, template]
+        return template.id
+
+    def skip_waits(self) -> AbstractContextManager[None]:
+        """While this is open, clients of this process do not wait before a retry: the clock moves.
+
+        Their deadlines move with it, so that what would come too late still does.
+        """
+        return self.clock.skip_waits()
+
+    def client(self, **options: Unpack[ClientOptions]) -> MeshAPI:
+        """A client that asks this gateway in this process, without a socket."""
+        http = self.transport.http_client()
+        client = MeshAPI(http_client=http, base_url=_NOWHERE, token=self.token)
+        return client.with_options(**options)
+
+    def async_client(self, **options: Unpack[ClientOptions]) -> AsyncMeshAPI:
+        """An async client that asks this gateway in this process, without a socket."""
+        http = self.transport.async_http_client()
+        client = AsyncMeshAPI(http_client=http, base_url=_NOWHERE, token=self.token)
+        return client.with_options(**options)
 
     def start(self) -> Self:
         """Take the port, and serve from a thread of its own.
 
         Raises:
             OSError: the port is taken.
+            ModuleNotFoundError: the extra `local` is not installed.
         """
-        if self._running is None:
-            self._running = _Running(self._app, self._port)
+        if self._server is None:
+            self._server = _server(self._service, self._port)
         return self
 
     def stop(self) -> None:
         """Stop serving, and give the port back."""
-        if self._running is not None:
-            self._running.stop()
-            self._running = None
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -115,33 +271,21 @@ class LocalGateway:
         self.stop()
 
 
-class _Running:
-    """A server in a thread, from its first request to its last."""
+_NOWHERE = "http://meshapi.local"
 
-    def __init__(self, app: Starlette, port: int) -> None:
-        self._socket = socket.create_server(("127.0.0.1", port))
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name="meshapi-local", daemon=True
-        )
-        self._thread.start()
 
-    @property
-    def base_url(self) -> str:
-        host, port = self._socket.getsockname()
-        return f"http://{host}:{port}"
+def _upstream(url: str, token: str | None) -> Upstream:
+    from meshapi.local.upstream import Upstream  # Its models are the client's.
 
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+    return Upstream(url, token)
+
+
+def _server(service: Service, port: int) -> Server:
+    try:
+        from meshapi.local.server import Server  # Only a port needs a server.
+    except ModuleNotFoundError as missing:
+        if missing.name not in {"starlette", "uvicorn"}:
+            raise
+        message = "The local gateway's server needs its extra: pip install 'meshapi[local]'"
+        raise ModuleNotFoundError(message, name=missing.name) from None
+    return Server(service, port)

@@ -1,25 +1,27 @@
-"""What the gateway decides: who may ask, for what, how often, and at what cost. No waiting here."""
+"""What the gateway decides: who may ask, for what, how often, and at what cost."""
 
 from __future__ import annotations
 
 import math
 import re
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import threading
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import TypedDict
 
-from pydantic import ConfigDict, ValidationError
-
-from meshapi import (
-    ChatCompletionParams,
-    ChatMessage,
-    ErrorBody,
-    TextContentPart,
-    UsageInfo,
-    ValidationErrorDetail,
+from meshapi.local.clock import Clock
+from meshapi.local.refusal import Refusal, invalid
+from meshapi.local.requests import (
+    ChatRequest,
+    ComparisonRequest,
+    Message,
+    Prompted,
+    ToolChoice,
+    read,
 )
-from meshapi._core.checks import items_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,9 @@ class Price:
     prompt: Decimal
     completion: Decimal
 
-    def of(self, usage: UsageInfo) -> Decimal:
+    def of(self, prompt_tokens: int, completion_tokens: int) -> Decimal:
         """The cost of one call, in US dollars."""
-        tokens = usage.prompt_tokens * self.prompt + usage.completion_tokens * self.completion
-        return tokens / 1_000_000
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1_000_000
 
 
 MODELS: Mapping[str, Price] = {
@@ -40,35 +41,10 @@ MODELS: Mapping[str, Price] = {
     "openai/gpt-4o-mini": Price(Decimal("0.15"), Decimal("0.60")),
     "local/babble": Price(Decimal(0), Decimal(0)),
 }
-"""The models the gateway routes; behind every name it is `babble` that answers."""
+"""The models that are routed from the start; behind every name it is the same one that answers."""
 
-
-class ChatRequest(ChatCompletionParams[bool]):
-    """A request body as the gateway takes it: what it does not know, it drops."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class Refusal(Exception):
-    """A request that is refused, in the wire's words."""
-
-    def __init__(
-        self,
-        status_code: int,
-        code: str,
-        message: str,
-        *,
-        param: str | None = None,
-        details: list[ValidationErrorDetail] | None = None,
-        retry_after_seconds: int | None = None,
-    ) -> None:
-        """Say why, with what the envelope has fields for."""
-        super().__init__(message)
-        optional = {"param": param, "details": details, "retry_after_seconds": retry_after_seconds}
-        given = {name: value for name, value in optional.items() if value is not None}
-        self.status_code = status_code
-        self.error = ErrorBody.model_validate({"code": code, "message": message, **given})
-        self.retry_after_seconds = retry_after_seconds
+_AUTO = "auto"
+AUTO_CHOICE = "openai/gpt-4o-mini"
 
 
 @dataclass(slots=True)
@@ -89,32 +65,45 @@ class Window:
         if self.limit is not None and self._count >= self.limit:
             wait = max(1, math.ceil((number + 1) * self.seconds - now))
             message = f"{self.name} limit of {self.limit} exceeded"
-            raise Refusal(429, "rate_limit_exceeded", message, retry_after_seconds=wait)
+            raise Refusal(429, "rate_limit_exceeded", message, retry_after=wait)
 
     def count(self) -> None:
         """Count a request that was let through."""
         self._count += 1
 
 
+class Limits(TypedDict, total=False):
+    """What a key may do at the most; what is left out or None is not limited."""
+
+    rpm: int | None
+    """Requests per minute; then 429."""
+
+    rpd: int | None
+    """Requests per day; then 429."""
+
+    spend_cap_usd: Decimal | float | str | None
+    """US dollars; the call that crosses them completes, the next is answered with 402."""
+
+
 @dataclass(slots=True)
 class Key:
     """A bearer key and what it may do."""
 
-    token: str
     active: bool = True
     default_model: str = "openai/gpt-4o"
-    rpm: int | None = None
-    rpd: int | None = None
-    spend_cap_usd: Decimal | None = None
     spent_usd: Decimal = Decimal(0)
-    _windows: tuple[Window, Window] = field(init=False, repr=False)
+    spend_cap_usd: Decimal | None = None
+    _windows: Sequence[Window] = ()
 
-    def __post_init__(self) -> None:
-        """Start counting."""
+    def limit(self, limits: Limits) -> None:
+        """Begin to count anew, up to these limits."""
         self._windows = (
-            Window(self.rpm, 60, "Requests-per-minute"),
-            Window(self.rpd, 86_400, "Requests-per-day"),
+            Window(limits.get("rpm"), 60, "Requests-per-minute"),
+            Window(limits.get("rpd"), 86_400, "Requests-per-day"),
         )
+        cap = limits.get("spend_cap_usd")
+        self.spend_cap_usd = None if cap is None else Decimal(str(cap))
+        self.spent_usd = Decimal(0)
 
     def admit(self, now: float) -> None:
         """Let a request through, or refuse it for its rate or its cost."""
@@ -128,35 +117,56 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedRequest:
-    """One request as it arrived."""
+class Template:
+    """A stored prompt, put in front of a request's messages."""
 
-    headers: Mapping[str, str]
-    """By name in lower case."""
+    id: str
+    name: str
+    text: str
+    model: str | None
 
-    body: bytes
-    """As it was sent."""
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What calls have used together."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+
+    @property
+    def total_tokens(self) -> int:
+        """Both kinds of tokens."""
+        return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A request that passed every check."""
+    """A request that passed every check: its model, and its messages with the template's."""
 
     key: Key
     request: ChatRequest
     model: str
-    prompt: str
+    messages: list[Message]
+
+    @property
+    def prompt(self) -> str:
+        """All words of the conversation."""
+        return " ".join(message.text for message in self.messages)
 
 
 @dataclass(slots=True)
 class Rules:
-    """Keys, models and templates, and the checks in the gateway's order."""
+    """Keys, models, templates and what was used, and the checks in the gateway's order."""
 
+    clock: Clock
     keys: dict[str, Key] = field(default_factory=dict[str, Key])
     models: dict[str, Price] = field(default_factory=lambda: dict(MODELS))
-    templates: dict[str, str] = field(default_factory=dict[str, str])
-    requests: list[RecordedRequest] = field(default_factory=list[RecordedRequest])
-    clock: Callable[[], float] = time.time
+    templates: list[Template] = field(default_factory=list[Template])
+    usage: dict[str | None, Usage] = field(default_factory=lambda: defaultdict(Usage))
+    any_model: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def authorize(self, authorization: str | None) -> Key:
         """401 and 403: who is asking?"""
@@ -170,57 +180,91 @@ class Rules:
 
     def admit(self, key: Key, body: bytes) -> Admitted:
         """422, 404, 429 and 402: what is asked, and may it be?"""
-        request = _parsed(body)
-        model = request.model or key.default_model
-        prompt = self._prompt(request)
-        if model not in self.models:
-            raise Refusal(404, "model_not_found", f"Unknown model {model}", param="model")
-        key.admit(self.clock())
-        return Admitted(key, request, model, prompt)
+        request = read(ChatRequest, body)
+        _check_tools(request)
+        template = self._template(request)
+        messages = _messages(template, request)
+        asked = request.model or (template and template.model) or key.default_model
+        model = self.routed([asked, *(request.models or [])])
+        self._let_through(key)
+        return Admitted(key, request, model, messages)
 
-    def charge(self, admitted: Admitted, usage: UsageInfo) -> None:
-        """Add a call to what its key has spent; the call that crosses the cap still completes."""
-        admitted.key.spent_usd += self.models[admitted.model].of(usage)
+    def admit_comparison(self, key: Key, body: bytes) -> tuple[ComparisonRequest, list[Message]]:
+        """Check the same of a comparison, but its models: an unknown one is a failed result."""
+        request = read(ComparisonRequest, body)
+        messages = _messages(self._template(request), request)
+        self._let_through(key)
+        return request, messages
 
-    def _prompt(self, request: ChatRequest) -> str:
-        said = " ".join(_text(message) for message in request.messages)
+    def routed(self, models: Sequence[str]) -> str:
+        """The first of the models that can be asked; 404 where there is none."""
+        for model in models:
+            if self.any_model or model in self.models:
+                return model
+            if model == _AUTO:
+                return AUTO_CHOICE
+        message = f"Unknown model {models[0]}; the local gateway learns it by add_model"
+        raise Refusal(404, "model_not_found", message, param="model")
+
+    def charge(
+        self, key: Key, model: str, session_id: str | None, prompt: int, completion: int
+    ) -> Decimal:
+        """Book what a call used, and say what it cost; the call that crosses a cap completes."""
+        cost = self.models.get(model, MODELS["local/babble"]).of(prompt, completion)
+        with self._lock:
+            key.spent_usd += cost
+            used = self.usage[session_id]
+            self.usage[session_id] = replace(
+                used,
+                requests=used.requests + 1,
+                prompt_tokens=used.prompt_tokens + prompt,
+                completion_tokens=used.completion_tokens + completion,
+                cost_usd=used.cost_usd + cost,
+            )
+        return cost
+
+    def _let_through(self, key: Key) -> None:
+        with self._lock:
+            key.admit(self.clock.time())
+
+    def _template(self, request: Prompted) -> Template | None:
         if request.template is None:
-            return said
-        if request.template not in self.templates:
-            message = f"Unknown template {request.template}"
-            raise Refusal(404, "not_found", message, param="template")
-        return f"{_rendered(self.templates[request.template], request.variables or {})} {said}"
+            return None
+        for template in self.templates:
+            if request.template in {template.id, template.name}:
+                return template
+        raise Refusal(404, "not_found", f"Unknown template {request.template}", param="template")
 
 
-def _parsed(body: bytes) -> ChatRequest:
-    try:
-        return ChatRequest.model_validate_json(body)
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-    details = [
-        ValidationErrorDetail(loc=["body", *each["loc"]], msg=each["msg"], type=each["type"])
-        for each in problems
-    ]
-    raise Refusal(422, "validation_error", "Request validation failed", details=details)
+def new_template(name: str, text: str, model: str | None) -> Template:
+    """A template with an id of its own."""
+    return Template(str(uuid.uuid4()), name, text, model)
 
 
-def _text(message: object) -> str:
-    """The words of a message, for a model that reads nothing else."""
-    content = message.content if isinstance(message, ChatMessage) else None
-    if isinstance(content, str):
-        return content
-    parts = items_of(content)
-    return " ".join(part.text for part in parts if isinstance(part, TextContentPart))
+def _messages(template: Template | None, request: Prompted) -> list[Message]:
+    if template is None:
+        return request.messages
+    text = _rendered(template.text, request.variables or {})
+    return [Message(role="system", content=text), *request.messages]
 
 
 def _rendered(template: str, variables: Mapping[str, str]) -> str:
     def value(slot: re.Match[str]) -> str:
-        if slot[1] in variables:
-            return variables[slot[1]]
-        detail = ValidationErrorDetail(
-            loc=["body", "variables", slot[1]], msg="Field required", type="missing"
-        )
-        message = f"The template needs the variable {slot[1]}"
-        raise Refusal(422, "validation_error", message, param="variables", details=[detail])
+        if slot[1] not in variables:
+            message = f"The template needs the variable {slot[1]}"
+            raise invalid(message, "variables", slot[1], kind="missing")
+        return variables[slot[1]]
 
     return re.sub(r"\{\{\s*(\w+)\s*\}\}", value, template)
+
+
+def _check_tools(request: ChatRequest) -> None:
+    names = {tool.function.name for tool in request.tools or []}
+    choice = request.tool_choice
+    if isinstance(choice, ToolChoice):
+        is_known = choice.function.name in names
+    else:
+        is_known = choice != "required" or bool(names)
+    if not is_known:
+        message = "tool_choice asks for a tool that is not among the tools"
+        raise Refusal(422, "unprocessable_entity", message, param="tool_choice")

@@ -13,6 +13,7 @@ TOKEN = "_core/token.py"
 EVENTS = "_core/events.py"
 STREAMS = "_core/streams.py"
 CONNECTIONS = "_core/connections/"
+LOCAL = "local/"
 
 BILLING = [
     Mutation(
@@ -588,4 +589,117 @@ PROCESS = [
     ),
 ]
 
-MUTATIONS = BILLING + TIME + COMPLETE + BOUNDS + SECRETS + PROCESS
+GATEWAY = [
+    Mutation(
+        "A window ends at a whole multiple of its length",
+        LOCAL + "rules.py",
+        "(number + 1) * self.seconds - now",
+        "self.seconds",
+        "test_local_gateway.py -k windows",
+    ),
+    Mutation(
+        "A request that is refused later does not count",
+        LOCAL + "rules.py",
+        "        self._let_through(key)\n        return Admitted(",
+        "        return Admitted(",
+        "test_local_gateway.py -k order",
+    ),
+    Mutation(
+        "A template is filled before limits are asked",
+        LOCAL + "rules.py",
+        "        messages = _messages(template, request)\n        asked =",
+        "        messages = request.messages\n        asked =",
+        "test_local_gateway.py -k template",
+    ),
+    Mutation(
+        "A stream is paid also when nobody reads on",
+        LOCAL + "service.py",
+        "chunks if self.forward else list(chunks)",
+        "chunks",
+        "test_local_gateway.py -k nobody_reads",
+    ),
+    Mutation(
+        "The spend cap is soft",
+        LOCAL + "rules.py",
+        "self.spent_usd >= self.spend_cap_usd",
+        "self.spent_usd > self.spend_cap_usd",
+        "test_local_gateway.py -k held",
+    ),
+    Mutation(
+        "The version is checked before the key",
+        LOCAL + "service.py",
+        '        headers["x-mesh-version"] = _version(request.headers.get("x-mesh-version"))\n',
+        "",
+        "test_local_gateway.py -k contract",
+    ),
+    Mutation(
+        "A seed decides",
+        LOCAL + "answers.py",
+        "    request = asked.request\n    dice = random.Random(request.seed)",
+        "    request = asked.request\n    dice = random.Random()",
+        "test_local_answers.py -k seed",
+    ),
+    Mutation(
+        "A fault comes after as many events as asked",
+        LOCAL + "faults.py",
+        "wanted = 1 if self.after is None else self.after",
+        "wanted = 1",
+        "test_local_faults.py -k as_many",
+    ),
+    Mutation(
+        "A fault instead of an answer costs nothing",
+        LOCAL + "service.py",
+        "    return fault.instead(headers, streams=streams) or fault.spoil(answered())",
+        "    reply = answered()\n"
+        "    return fault.instead(headers, streams=streams) or fault.spoil(reply)",
+        "test_local_faults.py -k costs_nothing",
+    ),
+    Mutation(
+        "Skipped waits move the deadline as well",
+        LOCAL + "clock.py",
+        '{"clock": self._monotonic, "sleep": self.advance}',
+        '{"sleep": self.advance}',
+        "test_local_gateway.py -k skipped",
+    ),
+    Mutation(
+        "An error of the upstream's stream names its request",
+        LOCAL + "replies.py",
+        "        yield event(refusal.envelope(request_id))\n",
+        "        yield event({'error': refusal.error})\n",
+        "test_local_answers.py -k breaks",
+    ),
+    Mutation(
+        "What is Mesh's own is not sent on",
+        LOCAL + "upstream.py",
+        '    "session_id",\n',
+        "",
+        "test_local_answers.py -k rules",
+    ),
+]
+
+COMMAND_LINE = [
+    Mutation(
+        "A terminal obeys no control character of a model's",
+        "cli/printing.py",
+        "    return text.translate(_SHOWN_AS)\n",
+        "    return text\n",
+        "test_cli.py -k steer",
+    ),
+    Mutation(
+        "Into a pipe goes no colour",
+        "cli/printing.py",
+        "    return stream.isatty() and not is_plain\n",
+        "    return not is_plain\n",
+        "test_cli.py -k pipe_gets_the_text",
+    ),
+    Mutation(
+        "A question that failed is not sent again",
+        "cli/conversation.py",
+        '        asked = ChatMessage(role="user", content=question)\n',
+        '        asked = ChatMessage(role="user", content=question)\n'
+        "        self._messages.append(asked)\n",
+        "test_cli.py -k forgotten",
+    ),
+]
+
+MUTATIONS = BILLING + TIME + COMPLETE + BOUNDS + SECRETS + PROCESS + GATEWAY + COMMAND_LINE

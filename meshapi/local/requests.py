@@ -1,0 +1,261 @@
+"""What may be asked: the bodies of requests, as the gateway reads them.
+
+These models are the server's own, so that a client that sends something wrong finds out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypeVar, cast
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
+
+from meshapi._core.checks import fields_of, items_of
+from meshapi._core.meta import Headers
+from meshapi.local.refusal import JSONObject, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRequest:
+    """One request as it arrived."""
+
+    method: str
+    """Such as `POST`."""
+
+    path: str
+    """Such as `/v1/chat/completions`, with its query."""
+
+    headers: Mapping[str, str] = field(repr=False)
+    """By name in any case; one that came twice has its values joined by a comma."""
+
+    body: bytes
+    """As it was sent."""
+
+    def json(self) -> JSONObject:
+        """The body, read as JSON.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return cast("JSONObject", from_json(self.body))
+
+    @property
+    def messages(self) -> list[JSONObject]:
+        """The messages in the body, as they came."""
+        return [fields_of(each) for each in items_of(self.json().get("messages"))]
+
+    @property
+    def route(self) -> tuple[str, str]:
+        """Method and path, without the query."""
+        return self.method, urlsplit(self.path).path
+
+    def query(self, name: str) -> str | None:
+        """A field of the query."""
+        return parse_qs(urlsplit(self.path).query).get(name, [None])[-1]
+
+    @classmethod
+    def of(
+        cls, method: str, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> RecordedRequest:
+        """Read a request as servers and httpx hand it over."""
+        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+        return cls(method, path, Headers(pairs), body)
+
+
+class _Asked(BaseModel):
+    """Part of a body: types to the letter; what is not known is kept for an upstream alone."""
+
+    model_config = ConfigDict(strict=True, extra="allow", defer_build=True)
+
+
+class TextPart(_Asked):
+    """Words."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ImageURL(_Asked):
+    """Where an image is."""
+
+    url: str
+    detail: Literal["auto", "low", "high"] = "auto"
+
+
+class ImagePart(_Asked):
+    """An image."""
+
+    type: Literal["image_url"]
+    image_url: ImageURL
+
+
+class OtherPart(_Asked):
+    """What the gateway's docs name besides; `babble` has no ears."""
+
+    type: Literal["input_audio", "video_url", "file"]
+
+
+Part = Annotated[TextPart | ImagePart | OtherPart, Field(discriminator="type")]
+
+
+class CalledFunction(_Asked):
+    """A function and the arguments it was called with."""
+
+    name: str
+    arguments: str
+
+
+class Call(_Asked):
+    """A call that a model asked for in an earlier turn."""
+
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
+
+
+class Message(_Asked):
+    """One message of the conversation."""
+
+    role: Literal["system", "user", "assistant", "tool", "developer"]
+    content: str | list[Part] | None = None
+    name: str | None = None
+    tool_call_id: str | None = None
+    tool_calls: list[Call] | None = None
+
+    @property
+    def text(self) -> str:
+        """Its words."""
+        if isinstance(self.content, str):
+            return self.content
+        return " ".join(each.text for each in self.content or [] if isinstance(each, TextPart))
+
+
+class Function(_Asked):
+    """A function that may be called."""
+
+    name: str
+    description: str | None = None
+    parameters: JSONObject | None = None
+
+
+class Tool(_Asked):
+    """A tool that may be used."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class Named(_Asked):
+    """A function's name."""
+
+    name: str
+
+
+class ToolChoice(_Asked):
+    """The function that must be called."""
+
+    type: Literal["function"]
+    function: Named
+
+
+class Schema(_Asked):
+    """The schema that an answer must follow."""
+
+    name: str
+    schema_: JSONObject | None = Field(default=None, alias="schema")
+
+
+class ResponseFormat(_Asked):
+    """The form of an answer."""
+
+    type: str
+    json_schema: Schema | None = None
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+
+
+def _whole(number: object) -> object:
+    """Read 1.0 as 1: JSON Schema knows one kind of number."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[Whole, Field(ge=1)]
+
+
+class Prompted(_Asked):
+    """What every conversation with a model is asked with."""
+
+    messages: list[Message]
+    template: str | None = None
+    variables: dict[str, str] | None = None
+    stream: bool = False
+    temperature: Temperature | None = None
+    max_tokens: Count | None = None
+    cache: bool | None = None
+
+
+class ChatRequest(Prompted):
+    """The body of `POST /v1/chat/completions`, with the bounds of the newest published page."""
+
+    model: str | None = None
+    models: list[str] | None = None
+    session_id: str | None = None
+    top_p: Share | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    max_completion_tokens: Count | None = None
+    stop: str | list[str] | None = None
+    seed: Whole | None = None
+    tools: list[Tool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: Literal["none", "low", "medium", "high"] | None = None
+    transforms: list[str] | None = None
+    timeout: Annotated[float, Field(gt=0)] | None = None
+    user: Annotated[str, Field(max_length=256)] | None = None
+
+
+class Override(_Asked):
+    """What one model of a comparison is asked with instead."""
+
+    model: str
+    temperature: Temperature | None = None
+    max_tokens: Count | None = None
+    system_prompt: str | None = None
+
+
+class ComparisonRequest(Prompted):
+    """The body of `POST /v1/chat/compare`."""
+
+    models: Annotated[list[str], Field(min_length=1, max_length=10)]
+    model_overrides: list[Override] | None = None
+    comparison_model: str | None = None
+    comparison_instructions: str | None = None
+    skip_comparison: bool = False
+
+
+PromptedT = TypeVar("PromptedT", bound=Prompted)
+
+
+def read(model: type[PromptedT], body: bytes) -> PromptedT:
+    """Read a body.
+
+    Raises:
+        Refusal: 422, with one detail per field that does not fit.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+    details = [
+        {"loc": ["body", *each["loc"]], "msg": each["msg"], "type": each["type"]}
+        for each in problems
+    ]
+    raise Refusal(422, "validation_error", "The request does not fit", details=details)

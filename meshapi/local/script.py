@@ -1,0 +1,175 @@
+"""What a test has said beforehand: what is answered and what goes wrong, request by request."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
+from typing_extensions import TypedDict
+
+from meshapi._core.checks import fields_of
+from meshapi.local.answers import Called, Said, called
+from meshapi.local.babble import tokens_of
+from meshapi.local.faults import Fault, fault_of
+from meshapi.local.refusal import JSONObject, Refusal
+from meshapi.local.requests import Function, Tool
+from meshapi.local.rules import Admitted
+
+
+class ReplyOptions(TypedDict, total=False):
+    """What is said besides text."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # Where pydantic looks.
+
+    tool_calls: Sequence[str | Mapping[str, object]]
+    """What is called: a tool's name, whose arguments are made from its schema, or the wire's own
+    `{"name": ..., "arguments": {...}}`; arguments that are a string are sent as such."""
+
+    refusal: str
+    """Why there is no answer, in the model's words."""
+
+    reasoning: str
+    """What the model thought."""
+
+    finish_reason: str
+    """Why it stopped; `tool_calls` or `stop` unless given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canned:
+    """What is answered to one request, instead of what a model would say."""
+
+    content: str | Mapping[str, object] | Sequence[object] | None
+    options: ReplyOptions
+
+    def said(self, asked: Admitted) -> Said:
+        """The same as a model's words.
+
+        Raises:
+            Refusal: 422, it names a tool that the request does not have.
+        """
+        dice = random.Random(asked.request.seed)
+        calls = [_called(each, asked, dice) for each in self.options.get("tool_calls", ())]
+        finish_reason = "tool_calls" if calls else "stop"
+        return Said(
+            tokens=tokens_of(self._text()),
+            calls=calls,
+            refusal=self.options.get("refusal"),
+            reasoning=self.options.get("reasoning"),
+            finish_reason=self.options.get("finish_reason", finish_reason),
+        )
+
+    def _text(self) -> str:
+        if self.content is None or isinstance(self.content, str):
+            return self.content or ""
+        return json.dumps(self.content, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What happens to one request."""
+
+    canned: Canned | None = None
+    """What is answered; None leaves it to the model."""
+
+    fault: Fault | None = None
+    """What goes wrong."""
+
+
+class Script:
+    """The turns to come, first come first."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._turns = deque[Turn]()
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def add(self, turn: Turn, times: int = 1) -> None:
+        """Put a turn behind the others, so many times.
+
+        Raises:
+            ValueError: `times` is below 1.
+        """
+        if times < 1:
+            raise ValueError("times counts requests: 1 or more")
+        self._turns.extend([turn] * times)
+
+    def next(self) -> Turn:
+        """Take the next turn; one without any order where there is none."""
+        try:
+            return self._turns.popleft()
+        except IndexError:
+            return Turn()
+
+    def clear(self) -> None:
+        """Forget what has not happened yet."""
+        self._turns.clear()
+
+    def load(self, lines: Iterable[str]) -> None:
+        """Add turns that are written as JSON, one object a line: see `docs/testing.md`.
+
+        Raises:
+            ValueError: a line is none; the message says which, and why.
+        """
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    fields = dict(fields_of(from_json(line)))
+                    times = _TIMES.validate_python(fields.pop("times", 1))
+                    self.add(_turn(fields), times)
+                except ValueError as problem:
+                    raise ValueError(f"Line {number} of the script: {_short(problem)}") from None
+
+
+_TIMES = TypeAdapter(Annotated[int, Field(ge=1)])
+_CANNED = TypeAdapter(Canned)
+
+
+def _turn(fields: JSONObject) -> Turn:
+    if "fail" in fields:
+        reply = fields.pop("reply", None)
+        canned = None if reply is None else canned_of(reply, {})
+        return Turn(canned, fault_of(fields.pop("fail"), fields))
+    if "reply" not in fields:
+        raise ValueError('give {"reply": ...} or {"fail": ...}')
+    return Turn(canned_of(fields.pop("reply"), fields))
+
+
+def canned_of(content: object, options: Mapping[str, object]) -> Canned:
+    """Check an answer.
+
+    Raises:
+        ValueError: there is no such option, or something is of a wrong type.
+    """
+    return _CANNED.validate_python({"content": content, "options": options})
+
+
+def _short(problem: ValueError) -> str:
+    if not isinstance(problem, ValidationError):
+        return str(problem)
+    first = problem.errors()[0]
+    return f"{'.'.join(str(step) for step in first['loc'])} {first['msg']}".strip()
+
+
+def _called(call: str | Mapping[str, object], asked: Admitted, dice: random.Random) -> Called:
+    if isinstance(call, str):
+        return called(_tool(call, asked), dice)
+    function = Function(name=str(call.get("name")))
+    tool = Tool(type="function", function=function)
+    return called(tool, dice, call.get("arguments", {}))
+
+
+def _tool(name: str, asked: Admitted) -> Tool:
+    for tool in asked.request.tools or []:
+        if tool.function.name == name:
+            return tool
+    message = f"The script calls {name}, which is not among the tools of this request"
+    raise Refusal(422, "unprocessable_entity", message, param="tools")
