@@ -1,0 +1,23 @@
+"""The client that a command talks through: over the network, or to this very process."""
+
+from __future__ import annotations
+
+from meshapi._client import MeshAPI
+from meshapi._core.retry import RetryPolicy
+
+LOCAL_MODEL = "local/babble"
+_TOKENS_PER_SECOND = 40
+
+# Who sits before a terminal would rather be told than wait for a minute.
+_PATIENCE = RetryPolicy(max_retry_after=10)
+
+
+def client_for(*, local: bool) -> MeshAPI:
+    """A client of what the environment names, or of a gateway inside this process."""
+    if not local:
+        return MeshAPI(retry=_PATIENCE)
+    from meshapi.local import LocalGateway  # Only who asks for it pays for its import.
+
+    gateway = LocalGateway(tokens_per_second=_TOKENS_PER_SECOND)
+    gateway.add_key(gateway.token, default_model=LOCAL_MODEL)
+    return gateway.client(retry=_PATIENCE)
