@@ -43,8 +43,9 @@ def test_a_published_body_goes_out_as_it_is_and_comes_back_typed(
 
     assert json.loads(gateway.requests[-1].body) == body
     assert isinstance(asked, ChatCompletionResponse)
-    assert asked.text or asked.choices[0].message.tool_calls
-    assert asked.choices[0].finish_reason in {"stop", "length"}
+    calls = asked.choices[0].message.tool_calls
+    assert asked.choices[0].finish_reason in ({"tool_calls"} if calls else {"stop", "length"})
+    assert bool(calls) != bool(asked.text)
     assert asked.usage is not None
     assert asked.usage.total_tokens > 0
     assert asked.meta.request_id is not None
