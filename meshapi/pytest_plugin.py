@@ -35,14 +35,14 @@ def mesh_gateway(
 
     Its clock stands at the beginning of 2026. Clients do not wait before a retry: the clock moves.
     """
-    gateway = _mesh_gateway_server
+    gateway = _mesh_gateway_server.start()  # A test may have stopped it.
     gateway.reset()
     gateway.clock.set(_BEGINNING)
     monkeypatch.setenv("MESHAPI_BASE_URL", gateway.base_url)
     monkeypatch.setenv("MESHAPI_TOKEN", gateway.token)
+    direct = [os.environ.get("NO_PROXY"), os.environ.get("no_proxy"), "127.0.0.1"]
     for name in ("NO_PROXY", "no_proxy"):
-        hosts = filter(None, [os.environ.get(name), "127.0.0.1"])
-        monkeypatch.setenv(name, ",".join(hosts))
+        monkeypatch.setenv(name, ",".join(filter(None, direct)))
     with gateway.skip_waits():
         yield gateway
     gateway.reset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeAlias, TypeVar, cast
 
 import httpx
@@ -37,6 +38,12 @@ class Sync:
 
     def settle(self, value: T | Awaitable[T]) -> T:
         return cast("T", value)
+
+    def together(self, call: Callable[[], T | Awaitable[T]], times: int) -> list[T]:
+        """The same call so many times at once."""
+        with ThreadPoolExecutor(times) as threads:
+            calls = [threads.submit(call) for _ in range(times)]
+            return [self.settle(each.result()) for each in calls]
 
     def create_stream(
         self, client: Client, params: ChatCompletionParams[Literal[True]]
@@ -85,6 +92,12 @@ class Async(Sync):
             return cast("T", await value if inspect.isawaitable(value) else value)
 
         return self._runner.run(awaited())
+
+    def together(self, call: Callable[[], T | Awaitable[T]], times: int) -> list[T]:
+        async def gathered() -> list[T]:
+            return await asyncio.gather(*(cast("Awaitable[T]", call()) for _ in range(times)))
+
+        return self._runner.run(gathered())
 
     def create_stream(
         self, client: Client, params: ChatCompletionParams[Literal[True]]

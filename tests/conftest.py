@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from jsonschema import ValidationError
 
-from meshapi.local import LocalGateway, replies
+from meshapi.local import LocalGateway, RecordedRequest, faults, replies
+from meshapi.local.replies import Reply
+from meshapi.local.service import Service
 from tests.colours import Async, Sync
-from tests.published import check_document
+from tests.published import check_document, is_known
 
 # The same examples in every run: what fails here fails everywhere.
 settings.register_profile("suite", derandomize=True, max_examples=500, deadline=None)
@@ -34,16 +37,28 @@ def gateway() -> Iterator[LocalGateway]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _everything_sent_is_as_published() -> Iterator[None]:
-    """Every document that a local gateway sends in the whole suite is held to the published one."""
+    """Whatever a local gateway sends in the whole suite is held to the published document."""
+    found: list[str] = []
 
     def encoded(document: object) -> bytes:
-        check_document(document)
-        return plain(document)
+        try:
+            check_document(document)
+        except (LookupError, TypeError, ValueError, ValidationError) as problem:
+            found.append(f"{document}: {problem}")
+        return plain_encoded(document)
 
-    plain = replies.encoded
+    def respond(service: Service, request: RecordedRequest) -> Reply:
+        reply = plain_respond(service, request)
+        if faults.HEADER not in request.headers and not is_known(reply.status):
+            found.append(f"{request}: the status {reply.status}")
+        return reply
+
+    plain_encoded, plain_respond = replies.encoded, Service.respond
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(replies, "encoded", encoded)
+        patch.setattr(Service, "respond", respond)
         yield
+    assert not found, "\n".join(found)
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jsonschema
 import yaml
+
+from meshapi._core.checks import fields_of
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(
     (Path(__file__).parent / "wire" / "openapi.yaml").read_text()
@@ -28,16 +30,30 @@ def check(schema: str, value: Any) -> None:
 
 
 def check_document(document: object) -> None:
-    """Hold what a gateway sends to the schema that is for it; lists and comparisons have none."""
-    if not isinstance(document, dict):
-        return
-    fields = cast("dict[str, Any]", document)
-    if "error" in fields and isinstance(fields["error"], dict):
+    """Hold whatever a gateway sends to the schema that is for it.
+
+    Raises:
+        ValueError: it is none of what a gateway sends.
+    """
+    fields = fields_of(document)
+    kind = fields.get("object")
+    if "error" in fields and "model" not in fields:
         check_error(fields)
-    elif fields.get("object") == "chat.completion":
+    elif kind == "chat.completion":
         check("ChatCompletionResponse", fields)
-    elif fields.get("object") == "chat.completion.chunk":
+    elif kind == "chat.completion.chunk":
         check_chunk(fields)
+    elif not (isinstance(document, list) or fields.keys() & COMPARED):
+        raise ValueError(f"No schema is for this: {document}")
+
+
+# Neither comparisons nor their events nor the list of models are in the document.
+COMPARED = {"comparison_id", "delta", "latency_ms"}
+
+
+def is_known(status: int) -> bool:
+    """Whether a status is in the document, or one of those that come before its endpoint."""
+    return str(status) in RESPONSES or status in {400, 405, 413, 500}
 
 
 def check_error(envelope: dict[str, Any]) -> None:

@@ -201,7 +201,29 @@ def test_the_doctor_names_the_proxy_without_its_password(
     assert "http://127.0.0.1:1 (from the environment, with a user and password)" in out
     assert "hunter2" not in out
     assert "someone" not in out
-    assert "--  DNS         the proxy does it" in out
+    assert "!!  connection  No connection to 127.0.0.1, port 1: " in out
+    assert "of the proxy" in out
+    assert "--  call" in out
+
+
+def test_a_password_that_is_not_escaped_is_not_shown_in_part(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aim(monkeypatch, "http://gateway.invalid")
+    monkeypatch.setenv("HTTP_PROXY", "http://someone:hun@ter2/x@127.0.0.1:1")
+
+    assert main(["doctor"]) == 10
+    assert "ter2" not in capsys.readouterr().out
+
+
+def test_a_proxy_before_this_machine_is_doubtful(
+    echo: LocalGateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", echo.base_url)
+
+    main(["doctor"])
+
+    assert "add its host to NO_PROXY" in capsys.readouterr().out
 
 
 def test_the_doctor_compares_the_clocks(

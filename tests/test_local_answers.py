@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
-from collections.abc import Iterator
-from typing import Any
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import jsonschema
 import pytest
 
 from meshapi import (
+    AsyncMeshAPI,
     ChatCompletionParams,
     ChatCompletionResponse,
     GatewayTimeout,
@@ -57,14 +61,24 @@ def own() -> LocalGateway:
     return LocalGateway()
 
 
+def answer_of(gateway: LocalGateway, params: ChatCompletionParams) -> ChatCompletionResponse:
+    return gateway.client().chat.completions.create(params)
+
+
 def answer(gateway: LocalGateway, params: ChatCompletionParams) -> ChatCompletionResponse:
     """The answer, the same whole and streamed as far as both say it."""
-    whole = gateway.client().chat.completions.create(params)
+    whole = answer_of(gateway, params)
     if params.seed is not None:
         streamed = gateway.client().chat.completions.stream(params).final()
-        assert streamed.choices == whole.choices
+        assert without_ids(streamed) == without_ids(whole)
         assert streamed.usage == whole.usage
     return whole
+
+
+def without_ids(completion: ChatCompletionResponse) -> str:
+    """What was said; a call's id is another one each time."""
+    said = "".join(choice.model_dump_json() for choice in completion.choices)
+    return re.sub(r"call_\w+", "call", said)
 
 
 def test_the_same_seed_gives_the_same_text_and_another_another(own: LocalGateway) -> None:
@@ -90,6 +104,13 @@ def test_a_low_temperature_says_less_varied_words() -> None:
         return len({token for each in said for token in each.tokens})
 
     assert kinds(0.1) < kinds(1.0) < kinds(2.0)
+
+
+def test_without_a_limit_an_answer_ends_by_itself(own: LocalGateway) -> None:
+    answers = [answer(own, asked(temperature=seed % 3)) for seed in range(60)]
+
+    assert {each.choices[0].finish_reason for each in answers} == {"stop"}
+    assert max(len(tokens_of(each.text)) for each in answers) <= 200
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
@@ -159,6 +180,7 @@ def test_a_forced_tool_is_called_with_arguments_that_satisfy_its_schema(
         ("How is the weather?", "auto", ["get_weather"]),
         ("The weather, and the clock?", None, ["get_weather", "read_clock"]),
         ("How are you?", "auto", []),
+        ("Did you get it? My findings are clocked.", "auto", []),
         ("How is the weather?", "none", []),
     ],
 )
@@ -171,6 +193,33 @@ def test_a_tool_that_the_question_names_is_called_unless_forbidden(
 
     assert [each.function.name for each in message.tool_calls or []] == called
     assert (message.content is None) == bool(called)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("sumUp", "What is the sum?"), ("run_sql", "SQL!"), ("суши", "суши")]
+)
+def test_a_name_is_read_as_words(name: str, text: str, own: LocalGateway) -> None:
+    tool = {"type": "function", "function": {"name": name}}
+
+    assert answer(own, asked(text, tools=[tool])).choices[0].message.tool_calls
+
+
+def test_every_call_has_an_id_of_its_own_whatever_the_seed(own: LocalGateway) -> None:
+    params = asked(tools=[WEATHER], tool_choice="required", seed=7)
+    own.reply(tool_calls=["get_weather"])
+
+    calls = [answer_of(own, params).choices[0].message.tool_calls or [] for _ in range(3)]
+
+    assert len({call.id for each in calls for call in each}) == 3
+
+
+def test_arguments_are_json_also_where_the_schema_asks_for_a_string(own: LocalGateway) -> None:
+    function = {"name": "say", "parameters": {"type": "string"}}
+    tool = {"type": "function", "function": function}
+
+    message = answer(own, asked(tools=[tool], tool_choice="required")).choices[0].message
+
+    assert isinstance(json.loads((message.tool_calls or [])[0].function.arguments), str)
 
 
 def test_after_a_tool_s_result_comes_text(own: LocalGateway) -> None:
@@ -298,6 +347,31 @@ def test_a_script_can_be_written_as_json_lines(own: LocalGateway) -> None:
     assert own.unused == 2
 
 
+def test_a_script_s_lines_end_at_line_feeds_alone(own: LocalGateway) -> None:
+    own.load_script('{"reply": "a\u2028b\x85c"}\r\n')
+
+    assert answer(own, asked()).text == "a\u2028b\x85c"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"content": 1j},
+        {"content": {"a": float("nan")}},
+        {"content": "\ud800"},
+        {"tool_calls": [{"arguments": {"a": 1}}]},
+        {"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]},
+        {"refused": "No."},
+    ],
+    ids=str,
+)
+def test_an_answer_that_cannot_be_sent_is_refused_when_it_is_scripted(
+    options: dict[str, Any], own: LocalGateway
+) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        own.reply(**options)
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -317,6 +391,7 @@ def test_a_script_that_cannot_work_says_where(line: str, words: str, own: LocalG
         own.load_script(f'{{"reply": "x"}}\n{line}')
 
     assert words in str(wrong.value)
+    assert own.unused == 0
 
 
 CHUNKS = (
@@ -390,6 +465,7 @@ def test_an_upstream_answers_under_the_gateway_s_rules(colour: Sync, upstream: W
     [
         (response('{"error": {"message": "no model x"}}', status=404), ModelNotFound, "no model x"),
         (response('{"error": {"message": "gone"}}', status=500), UpstreamError, "gone"),
+        (response('{"error": {"message": "late"}}', status=504), GatewayTimeout, "late"),
         (response('{"error": {"message": "who?"}}', status=401), UpstreamError, "who?"),
         (response("<html>", content_type="text/html"), UpstreamError, "JSON"),
     ],
@@ -425,6 +501,88 @@ def test_an_upstream_stream_that_breaks_ends_with_an_error_frame() -> None:
 
     assert cut.value.partial is not None
     assert cut.value.partial.text == "Hel"
+
+
+def test_an_upstream_s_wait_is_never_cut_down(own: LocalGateway) -> None:
+    refused = response('{"error": "slowly"}', status=429, headers={"retry-after": "0.4"})
+    with WireServer(refused) as server:
+        client = LocalGateway(upstream=server.url).client(max_retries=0)
+
+        with pytest.raises(UpstreamError) as failed:
+            client.chat.completions.create(asked())
+
+    assert failed.value.retry_after == 1
+
+
+CUMULATIVE = "".join(
+    f'data: {{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{{'
+    f'"index":0,"delta":{{"content":" word"}}}}],"usage":{{"prompt_tokens":3,'
+    f'"completion_tokens":{count},"total_tokens":{3 + count}}}}}\n\n'
+    for count in (1, 2, 3)
+)
+SILENT = re.sub(r',"usage":\{[^}]*\}', "", CUMULATIVE)
+
+
+@pytest.mark.parametrize("stream", [CUMULATIVE, SILENT], ids=["told thrice", "not told"])
+@pytest.mark.parametrize("reads", [1, 3], ids=["left", "read"])
+def test_a_stream_of_an_upstream_is_booked_once_whatever_it_tells(stream: str, reads: int) -> None:
+    with WireServer(events(stream + "data: [DONE]\n\n")) as server:
+        gateway = LocalGateway(upstream=server.url)
+        with gateway.client().chat.completions.stream(asked("One two three")) as chunks:
+            for _ in range(reads):
+                next(chunks)
+
+    used = gateway.usage[None]
+    assert used.requests == 1
+    assert used.prompt_tokens == 3
+    assert 1 <= used.completion_tokens <= reads + 1
+
+
+@pytest.mark.parametrize("way", ["socket", "process"])
+def test_who_leaves_a_stream_ends_it_at_the_upstream_too(way: str, colour: Sync) -> None:
+    with LocalGateway() as upstream:
+        upstream.fail("stall", after=2, seconds=60)
+        with LocalGateway(upstream=upstream.base_url, upstream_token=upstream.token) as gateway:
+            client = colour.client(base_url=gateway.base_url, token=gateway.token)
+            if way == "process":
+                is_sync = colour.name == "sync"
+                client = gateway.client() if is_sync else gateway.async_client()
+            stream = client.chat.completions.stream(asked())
+            colour.take(stream, 2)
+            time.sleep(0.1)  # By now somebody waits in the silence.
+            colour.settle(stream.close())
+            assert soon(lambda: not connections_of(upstream))
+            colour.settle(client.close())
+
+
+def connections_of(gateway: LocalGateway) -> int:
+    """How many requests it is answering."""
+    state = cast("Any", gateway)._server._server.server_state
+    return len(state.tasks)
+
+
+def soon(question: Callable[[], bool]) -> bool:
+    """Whether it is so within five seconds."""
+    end = time.monotonic() + 5
+    while not question() and time.monotonic() < end:
+        time.sleep(0.01)
+    return question()
+
+
+def test_an_upstream_keeps_nobody_else_waiting() -> None:
+    async def ticks_while_it_waits(client: AsyncMeshAPI) -> int:
+        call = asyncio.ensure_future(client.chat.completions.create(asked()))
+        ticks = 0
+        while not call.done():
+            await asyncio.sleep(0.01)
+            ticks += 1
+        await call
+        return ticks
+
+    with WireServer([0.3, response(WHOLE)]) as server:
+        client = LocalGateway(upstream=server.url).async_client()
+
+        assert asyncio.run(ticks_while_it_waits(client)) > 3
 
 
 def test_an_upstream_that_is_late_is_504() -> None:

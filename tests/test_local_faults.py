@@ -100,6 +100,33 @@ def test_a_request_can_ask_for_a_fault(
             colour.collect(client.chat.completions.stream(QUESTION, headers=headers))
 
 
+def test_the_list_of_models_fails_by_header_and_leaves_the_script_alone(
+    served: LocalGateway,
+) -> None:
+    served.reset()
+    served.reply("Hello")
+    client = served.client(max_retries=0)
+
+    with pytest.raises(RateLimitExceeded) as limited:
+        client.models.list(headers={HEADER: "429; retry_after=7;"})
+
+    assert limited.value.retry_after == 7
+    assert client.models.list().data
+    assert served.unused == 1
+
+
+def test_a_header_that_asks_for_no_fault_there_is_counts_for_nothing(
+    served: LocalGateway,
+) -> None:
+    served.reset()
+    served.limit(rpm=1)
+    client = served.client(max_retries=0)
+
+    with pytest.raises(ValidationFailed):
+        client.chat.completions.create(QUESTION, headers={HEADER: "explode"})
+    assert client.chat.completions.create(QUESTION).text == WORDS
+
+
 @pytest.mark.parametrize("kind", ["disconnect", "truncate", "corrupt", "error_mid_stream"])
 def test_a_fault_comes_after_as_many_events_as_it_was_told(
     kind: Any, colour: Sync, client: Client, served: LocalGateway
@@ -215,6 +242,8 @@ def test_a_comparison_fails_as_well(served: LocalGateway) -> None:
     [
         ("explode", "kind"),
         ("200", "kind"),
+        ("304", "304"),
+        ("4_2_9", "kind"),
         ("429; wait=3", "wait"),
         ("truncate; after=x", "after"),
         ("stall; seconds=-1", "seconds"),
@@ -234,6 +263,9 @@ def test_a_header_that_asks_for_no_fault_there_is_gets_422(
     ("kind", "options", "words"),
     [
         (200, {}, "kind"),
+        (304, {}, "304"),
+        (429, {"retry_after_header": "1\r\nx: y"}, "retry_after_header"),
+        (429, {"retry_after_body": float("nan")}, "retry_after_body"),
         ("explode", {}, "kind"),
         (429, {"retry_after": -1}, "retry_after"),
         ("stall", {"seconds": float("inf")}, "seconds"),

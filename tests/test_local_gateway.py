@@ -25,8 +25,10 @@ from meshapi import (
     Unauthorized,
     ValidationFailed,
 )
+from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.local import LocalGateway
 from meshapi.local.babble import tokens_of
+from meshapi.local.rules import Rules
 from tests.colours import Sync
 from tests.published import RESPONSES, check, check_document
 
@@ -94,11 +96,14 @@ def test_a_stream_is_chunks_then_usage_then_done(gateway: LocalGateway) -> None:
         {"object": "chat.completion.chunk", "id": "x", "created": 1, "choices": []},
         {"error": {"code": "unheard_of", "message": ""}, "request_id": "req"},
         {"error": {"code": "conflict"}, "request_id": "req"},
+        {"error": "no object"},
+        {"detail": "somebody else's"},
+        {"object": "chat.completions", "choices": []},
     ],
     ids=str,
 )
 def test_what_is_not_as_published_is_found(document: object) -> None:
-    with pytest.raises(jsonschema.ValidationError):
+    with pytest.raises((jsonschema.ValidationError, ValueError, TypeError)):
         check_document(document)
 
 
@@ -114,7 +119,16 @@ def test_what_is_not_as_published_is_found(document: object) -> None:
         ({**BODY, "max_tokens": 0}, "validation_error", ["body", "max_tokens"]),
         ({**BODY, "stream": None}, "validation_error", ["body", "stream"]),
         ({**BODY, "variables": {"a": 1}}, "validation_error", ["body", "variables", "a"]),
-        ({**BODY, "tools": [{"type": "function"}]}, "validation_error", None),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+            "validation_error",
+            ["body", "messages", 0, "content"],
+        ),
+        (
+            {**BODY, "tools": [{"type": "function"}]},
+            "validation_error",
+            ["body", "tools", 0, "function"],
+        ),
         ({**BODY, "tool_choice": "maybe"}, "validation_error", None),
         ({**BODY, "tool_choice": "required"}, "unprocessable_entity", None),
     ],
@@ -185,6 +199,17 @@ def test_a_whole_number_may_have_a_point(own: LocalGateway) -> None:
 
     assert answer.json()["usage"]["completion_tokens"] == 2
     assert ask(own, {**BODY, "max_tokens": 2.5}).status_code == 422
+
+
+@pytest.mark.parametrize("slot", ["first-name", "user.name", "größe"])
+def test_a_slot_may_have_any_name(slot: str, own: LocalGateway) -> None:
+    own.add_template("odd", f"Hello {{{{{slot}}}}}!")
+
+    missing = ask(own, {**BODY, "template": "odd"})
+    filled = ask(own, {**BODY, "template": "odd", "variables": {slot: "Ada"}})
+
+    assert missing.json()["error"]["details"][0]["loc"] == ["body", "variables", slot]
+    assert filled.status_code == 200
 
 
 def test_an_unknown_template_is_404(own: LocalGateway) -> None:
@@ -301,9 +326,11 @@ def test_what_the_gateway_does_not_know_it_drops(own: LocalGateway) -> None:
 
 def test_other_paths_and_methods_are_errors_in_the_same_envelope(own: LocalGateway) -> None:
     unknown = ask(own, path="/v1/nothing")
+    odd = own.transport.handle_request(httpx.Request("GET", "http://gateway//%5B"))
     wrong = ask(own, method="GET")
 
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "not_found")
+    assert odd.status_code == 404
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
 
 
@@ -442,6 +469,54 @@ def test_errors_reach_the_client_typed(colour: Sync, gateway: LocalGateway) -> N
     assert invalid.value.details[0].loc == ["body", "max_tokens"]
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [{"rpmm": 1}, {"rpm": -1}, {"rpm": True}, {"rpd": 1.5}, {"spend_cap_usd": "abc"}]
+    + [{"spend_cap_usd": each} for each in (-1, "NaN", float("inf"))],
+    ids=str,
+)
+def test_a_limit_that_is_none_is_refused(limits: dict[str, Any], own: LocalGateway) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        own.limit(**limits)
+    with pytest.raises(ValueError, match=r"\w"):
+        own.add_key(**limits)
+
+
+def test_a_price_that_is_none_is_refused(own: LocalGateway) -> None:
+    with pytest.raises(ValueError, match="US dollars"):
+        own.add_model("my/model", prompt="NaN")
+
+
+def test_tools_and_calls_are_tokens_of_the_prompt(own: LocalGateway) -> None:
+    def prompt_tokens(body: dict[str, Any]) -> int:
+        return int(ask(own, body).json()["usage"]["prompt_tokens"])
+
+    function = {"name": "look", "description": "word " * 100}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "word " * 100}}
+    said = [*BODY["messages"], {"role": "assistant", "tool_calls": [call]}]
+
+    assert prompt_tokens(BODY) == 1
+    assert prompt_tokens({**BODY, "tools": [{"type": "function", "function": function}]}) > 100
+    assert prompt_tokens({"messages": said}) > 100
+
+
+def test_a_bug_of_the_gateway_is_told_in_the_envelope(
+    own: LocalGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Rules, "admit", None)
+
+    answer = ask(own)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+
+
+def test_a_request_without_a_body_has_no_messages(own: LocalGateway) -> None:
+    ask(own, b"", method="GET", path=MODELS)
+    ask(own, [])
+
+    assert [each.messages for each in own.requests] == [[], []]
+
+
 def test_requests_are_kept_as_they_came(gateway: LocalGateway) -> None:
     headers = {"authorization": f"Bearer {gateway.token}", "x-own": "1"}
 
@@ -520,7 +595,35 @@ def test_skipped_waits_move_the_clock_and_the_deadline(colour: Sync, own: LocalG
     assert 60 + 60 <= own.clock.time() - begun < 300
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan")])
+def test_those_who_wait_at_the_same_time_wait_together(colour: Sync, own: LocalGateway) -> None:
+    """Five waits of 50 s are over after 50 s, so that nobody's 90 s are."""
+    client = own.client() if colour.name == "sync" else own.async_client()
+    hasty = client.with_options(timeout=90)
+    begun = own.clock.time()
+    own.fail(429, retry_after=50, times=5)
+
+    with own.skip_waits():
+        answers = colour.together(lambda: hasty.chat.completions.create(QUESTION), 5)
+    colour.settle(client.close())
+
+    assert [each.meta.attempts for each in answers] == [2] * 5
+    assert 50 <= own.clock.time() - begun < 90
+
+
+def test_clients_wait_again_whoever_stops_skipping_first() -> None:
+    before = vars(Transport)["sleep"], vars(AsyncTransport)["clock"]
+    first, second = LocalGateway().skip_waits(), LocalGateway().skip_waits()
+
+    first.__enter__()
+    second.__enter__()
+    assert vars(Transport)["sleep"] is not before[0]
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+
+    assert (vars(Transport)["sleep"], vars(AsyncTransport)["clock"]) == before
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
 def test_a_clock_moves_forward_only(seconds: float, own: LocalGateway) -> None:
     with pytest.raises(ValueError, match="forward"):
         own.clock.advance(seconds)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from meshapi import ChatCompletionParams, RateLimitExceeded
+from meshapi import ChatCompletionParams, ConnectionFailed, MeshAPI, RateLimitExceeded
 from meshapi.local import LocalGateway
 from tests.colours import Sync
 
@@ -39,6 +39,15 @@ def test_a_minute_s_wait_passes_at_once_for_both_sides(
 
     assert [each.meta.attempts for each in answers] == [1, 2, 2]
     assert mesh_gateway.clock.time() - begun >= 120
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_test_may_stop_the_gateway(turn: int, mesh_gateway: LocalGateway) -> None:
+    MeshAPI().chat.completions.create(QUESTION)
+
+    mesh_gateway.stop()
+    with pytest.raises(ConnectionFailed):
+        MeshAPI(max_retries=0).chat.completions.create(QUESTION)
 
 
 def test_its_clock_stands_so_that_no_window_ends_by_itself(mesh_gateway: LocalGateway) -> None:

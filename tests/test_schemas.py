@@ -114,6 +114,17 @@ PYDANTIC = {
     each.__name__: TypeAdapter(each).json_schema() for each in (Order, Tree, Term, Line, Price)
 }
 SCHEMAS: dict[str, Any] = PYDANTIC | {
+    "shares": {
+        "type": "array",
+        "minItems": 10,
+        "items": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    },
+    "names that match": {
+        "type": "object",
+        "minProperties": 2,
+        "propertyNames": {"pattern": "^k_[a-z]{3}$"},
+        "additionalProperties": {"type": "integer"},
+    },
     "anything": True,
     "strict": STRICT,
     "a linked list": LINKED,

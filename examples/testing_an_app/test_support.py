@@ -23,7 +23,7 @@ def test_an_order_is_looked_up(mesh_gateway: LocalGateway) -> None:
     mesh_gateway.reply("It is on its way.")
 
     assert SupportDesk({"42": "shipped"}).answer("Where is order 42?") == "It is on its way."
-    assert mesh_gateway.requests[-1].messages[-1]["content"] == "shipped"
+    assert mesh_gateway.requests[-1].text == "shipped"
 
 
 def test_a_spent_budget_is_told_politely(mesh_gateway: LocalGateway) -> None:

@@ -182,6 +182,8 @@ def _url_problem(url: object) -> str | None:
         return "must not hold a user or password: use token="
     if parts.query or parts.fragment:
         return "must end before the ? or #"
+    if parts.path.rstrip("/").endswith("/chat/completions"):
+        return "must end before /chat/completions, which is added to it"
     return None
 
 

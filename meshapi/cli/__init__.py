@@ -7,9 +7,12 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return its exit status; wrong usage exits with 2."""
-    from meshapi.cli.arguments import parser
+    try:
+        from meshapi.cli.arguments import parser
 
-    options = parser().parse_args(arguments)
-    from meshapi.cli.ending import run  # Who asks for help only needs no more than the parser.
+        options = parser().parse_args(arguments)
+        from meshapi.cli.ending import run  # Who asks for help needs no more than the parser.
 
-    return run(options)
+        return run(options)
+    except KeyboardInterrupt:
+        return 130  # Before anything was imported that could say so.

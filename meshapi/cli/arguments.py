@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 
@@ -33,7 +34,7 @@ def _fill_chat(chat: argparse.ArgumentParser) -> None:
     chat.add_argument("--temperature", metavar="N", type=_number, help="0 to 2")
     chat.add_argument("--max-tokens", metavar="N", type=_count, help="how long an answer may be")
     chat.add_argument("--seed", metavar="N", type=_whole, help="ask for the same answer again")
-    chat.add_argument("--timeout", metavar="SECONDS", type=_number, help="how long to wait (310)")
+    chat.add_argument("--timeout", metavar="SECONDS", type=_positive, help="how long to wait (310)")
     chat.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     chat.add_argument("--local", action="store_true", help=_LOCAL)
 
@@ -57,7 +58,7 @@ def _fill_local(local: argparse.ArgumentParser) -> None:
     )
     _add_pairs(local, "--template", "NAME=TEXT", "a stored prompt")
     local.add_argument(
-        "--tokens-per-second", metavar="N", type=_speed, default=40.0, help="of a stream (40)"
+        "--tokens-per-second", metavar="N", type=_positive, default=40.0, help="of a stream (40)"
     )
 
 
@@ -118,14 +119,14 @@ def _token(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
+    if not re.fullmatch("[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError("a count is a whole number, 0 or more")
     return int(text)
 
 
 def _whole(text: str) -> int:
-    if not text.removeprefix("-").isdecimal():
-        raise argparse.ArgumentTypeError("this is a whole number")
+    if not re.fullmatch("-?[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError("this is a whole number of up to 18 digits")
     return int(text)
 
 
@@ -139,11 +140,11 @@ def _number(text: str) -> float:
     return number
 
 
-def _speed(text: str) -> float:
-    speed = _number(text)
-    if speed <= 0:
-        raise argparse.ArgumentTypeError("a speed is a number above 0")
-    return speed
+def _positive(text: str) -> float:
+    number = _number(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError("this is a number above 0")
+    return number
 
 
 def _dollars(text: str) -> Decimal:

@@ -32,7 +32,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _question(words: list[str]) -> str | None:
     """The question in the arguments and in what is piped in; None where both are left out."""
-    said = " ".join(words)
+    # Bytes that are no text in this locale are replaced, as they are where they are piped in.
+    said = " ".join(words).encode(errors="surrogateescape").decode(errors="replace")
     is_open = sys.stdin is not None and sys.stdin.isatty()
     if is_open and not words:
         return None
@@ -53,6 +54,9 @@ def _converse(conversation: Conversation) -> int:
         except EOFError:
             tell("")
             return OK
+        except KeyboardInterrupt:  # The line is dropped, as in a shell.
+            tell("")
+            continue
         if question.strip():
             _ask(conversation, question)
 

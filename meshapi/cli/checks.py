@@ -26,6 +26,7 @@ from meshapi.errors import (
     APIStatusError,
     ConfigurationError,
     ConnectionFailed,
+    InvalidResponse,
     MeshAPIError,
     SpendLimitExceeded,
     Unauthorized,
@@ -34,6 +35,7 @@ from meshapi.resources.chat.params import ChatCompletionParams
 
 _CALL_SECONDS = 30
 _CLOCK_SECONDS = 60
+_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = ("127.", "::1", "localhost")
 
 
@@ -103,8 +105,9 @@ class _Visit:
         self._scheme = ""
         self._host = ""
         self._port = 0
+        self._is_loopback = False
         self._routes: Routes | None = None
-        self._is_proxied = False
+        self._proxy_scheme: str | None = None
         self._answer: Meta | None = None
 
     def looks(self) -> list[tuple[str, Callable[[], str], set[str]]]:
@@ -128,7 +131,8 @@ class _Visit:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         source = "from MESHAPI_BASE_URL" if os.environ.get("MESHAPI_BASE_URL") else "the default"
         detail = f"{self._url} ({source})"
-        if self._scheme == "http" and not self._host.startswith(_LOOPBACK):
+        self._is_loopback = self._host.startswith(_LOOPBACK)
+        if self._scheme == "http" and not self._is_loopback:
             raise _Doubt(detail, "http:// shows the key to whoever is on the way: use https://.")
         return detail
 
@@ -137,25 +141,31 @@ class _Visit:
         proxy = self._routes.proxy_to(self._scheme, self._host, self._port)
         if proxy is None:
             return "none: the way is direct"
-        self._is_proxied = True
+        # From here on, the way that is looked at is the way to the proxy.
+        url = proxy.url
+        self._proxy_scheme, self._host = url.scheme, url.host
+        self._port = url.port or _PORTS.get(url.scheme, 1080)
         password = ", with a user and password" if proxy.raw_auth else ""
-        return f"{proxy.url} (from the environment{password})"
+        detail = f"{url.scheme}://{self._host}:{self._port} (from the environment{password})"
+        if self._is_loopback:
+            raise _Doubt(detail, "The URL is on this machine: add its host to NO_PROXY.")
+        return detail
 
     def _look_up_name(self) -> str:
-        self._need_direct_way()
         addresses = addresses_of(self._host, self._port)
         if self._host in addresses:
-            return "not needed: the URL has an address"
+            return "not needed: there is an address"
         return f"{self._host} is {', '.join(addresses[:3])}"
 
     def _connect(self) -> str:
-        self._need_direct_way()
         assert self._routes is not None
-        return connect(self._host, self._port, self._routes.trust_for(self._scheme))
-
-    def _need_direct_way(self) -> None:
-        if self._is_proxied:
-            raise _Skip("the proxy does it")
+        trust = self._routes.trust_for(self._proxy_scheme or self._scheme)
+        way = " of the proxy" if self._proxy_scheme else ""
+        try:
+            return connect(self._host, self._port, trust) + way
+        except ConnectionFailed as error:
+            error.message += way
+            raise
 
     def _call(self) -> str:
         fields = {} if self._model is None else {"model": self._model}
@@ -217,7 +227,8 @@ _WHAT_TO_DO = {
     "URL": "Set MESHAPI_BASE_URL to a URL such as https://api.meshapi.ai, or unset it.",
     "proxy": "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or add the host to NO_PROXY.",
     "DNS": "Is the host in MESHAPI_BASE_URL spelt right, and is this machine online?",
-    "connection": "Is the port right, does a firewall stand between, are certificates in order?",
+    "connection": "Are scheme and port right, is it running, does a firewall stand between? "
+    "A certificate of your own is trusted with SSL_CERT_FILE.",
 }
 
 
@@ -226,6 +237,8 @@ def _advice(what: str, error: MeshAPIError) -> str:
         return _WHAT_TO_DO[what]
     if isinstance(error, Unauthorized):
         return "The gateway does not know this key: copy it again, or make a new one."
+    if isinstance(error, InvalidResponse):
+        return "What answers there is no gateway: check MESHAPI_BASE_URL."
     if isinstance(error, ConnectionFailed):
         return "Ask again; if the checks above are ok and it stays, ask who runs the gateway."
     if isinstance(error, APIStatusError) and not isinstance(error, SpendLimitExceeded):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from meshapi._client import MeshAPI
 from meshapi._core.call import CallOptions, summary
 from meshapi.cli.pages import new_page
 from meshapi.cli.printing import shown, tell
@@ -19,6 +18,7 @@ from meshapi.resources.chat.messages import ChatMessage
 from meshapi.resources.chat.params import ChatCompletionParams
 
 if TYPE_CHECKING:
+    from meshapi._client import MeshAPI
     from meshapi.resources.chat.replies import ChatCompletionResponse
 
 _SAME_NAMES = ("model", "template", "temperature", "max_tokens", "seed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import threading
 from contextlib import suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 from meshapi.cli.ending import WrongUsage
 from meshapi.cli.printing import tell
 from meshapi.cli.statuses import OK
+from meshapi.errors import ConfigurationError
 from meshapi.local import LocalGateway
 
 _UPSTREAM_TOKEN = "MESHAPI_UPSTREAM_TOKEN"
@@ -29,24 +31,28 @@ def run(options: argparse.Namespace) -> int:
         why = f"Port {options.port} cannot be used ({error.strerror}): try --port 0"
         raise WrongUsage(why) from None
     with gateway, suppress(KeyboardInterrupt):
-        print(f"export MESHAPI_BASE_URL={gateway.base_url} MESHAPI_TOKEN={options.token}")
+        print(f"export {' '.join(_variables(gateway))}")
         sys.stdout.flush()
         tell("Serving until Ctrl-C. Paste the line above into another terminal.")
         threading.Event().wait()
     return OK
 
 
+def _variables(gateway: LocalGateway) -> list[str]:
+    """What makes any client of this machine call the gateway, also past a proxy."""
+    named = {"MESHAPI_BASE_URL": gateway.base_url, "MESHAPI_TOKEN": gateway.token}
+    if any(os.environ.get(name) for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")):
+        direct = os.environ.get("no_proxy", os.environ.get("NO_PROXY"))
+        named["NO_PROXY"] = named["no_proxy"] = ",".join(filter(None, [direct, "127.0.0.1"]))
+    return [f"{name}={shlex.quote(value)}" for name, value in named.items()]
+
+
 def _gateway(options: argparse.Namespace) -> LocalGateway:
     script = _script(options)
-    gateway = LocalGateway(
-        token=options.token,
-        port=options.port,
-        tokens_per_second=options.tokens_per_second,
-        answers=options.answers,
-        upstream=options.upstream,
-        upstream_token=os.environ.get(_UPSTREAM_TOKEN) or None,
-        log=tell,
-    )
+    try:
+        gateway = _made(options)
+    except ConfigurationError as error:
+        raise WrongUsage(f"--upstream: {error}") from None
     gateway.limit(rpm=options.rpm, rpd=options.rpd, spend_cap_usd=options.spend_cap)
     for name in options.model:
         gateway.add_model(name)
@@ -57,13 +63,25 @@ def _gateway(options: argparse.Namespace) -> LocalGateway:
     return gateway
 
 
+def _made(options: argparse.Namespace) -> LocalGateway:
+    return LocalGateway(
+        token=options.token,
+        port=options.port,
+        tokens_per_second=options.tokens_per_second,
+        answers=options.answers,
+        upstream=options.upstream,
+        upstream_token=os.environ.get(_UPSTREAM_TOKEN) or None,
+        log=tell,
+    )
+
+
 def _script(options: argparse.Namespace) -> str | None:
     if options.script is None:
         if options.answers == "script":
             raise WrongUsage("--answers script needs --script FILE")
         return None
     try:
-        return Path(options.script).read_text(encoding="utf-8")
+        return Path(options.script).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise WrongUsage(f"{options.script} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -67,7 +67,7 @@ class MarkdownPage:
         self._growing += harmless(piece)
         if "\n" in self._growing:
             self._print_finished()
-        self._shown_live().update(_Tail(_markdown(self._growing)))
+        self._shown_live().update(_Tail(self._growing))
 
     def end(self) -> None:
         """Print the last block."""
@@ -94,19 +94,22 @@ class MarkdownPage:
                 console=self._console, refresh_per_second=_FRAMES_PER_SECOND, transient=True
             )
             self._live.start()
+            self._console.show_cursor()  # Whoever stops this by force would be left without one.
         return self._live
 
 
 class _Tail:
     """The end of a text, as much as the terminal has lines: more could not be taken back."""
 
-    def __init__(self, text: Markdown) -> None:
+    def __init__(self, text: str) -> None:
         self._text = text
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.segment import Segment
 
-        lines = console.render_lines(self._text, options.update(height=None), pad=False)
+        # Read for each frame, not for each piece; and no more of it than may be seen.
+        text = _markdown(end_of(self._text, console.height))
+        lines = console.render_lines(text, options.update(height=None), pad=False)
         for line in lines[-(console.height - 1) :]:
             yield from line
             yield Segment.line()
@@ -117,6 +120,13 @@ def _markdown(text: str) -> Markdown:
 
     # A link shows where it leads.
     return Markdown(text, hyperlinks=False)
+
+
+def end_of(text: str, lines: int) -> str:
+    """The last lines of a block; what is inside of a fence stays inside of it."""
+    first, *rest = text.splitlines(keepends=True) or [""]
+    opener = first if _fence_after(first.strip(), "") and len(rest) > lines else ""
+    return opener + "".join(rest[-lines:]) if len(rest) > lines else text
 
 
 def start_of_last_block(text: str) -> int:

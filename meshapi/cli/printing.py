@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TextIO
 
@@ -37,7 +38,8 @@ def tell(line: str, *, dim: bool = False) -> None:
     line = shown(" ".join(line.splitlines()), sys.stderr)
     if dim and has_colours(sys.stderr):
         line = f"\x1b[2m{line}\x1b[0m"
-    print(line, file=sys.stderr, flush=True)
+    with suppress(OSError):  # What cannot be told is no reason to stop.
+        print(line, file=sys.stderr, flush=True)
 
 
 def has_rich() -> bool:

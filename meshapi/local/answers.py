@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from meshapi._core.checks import fields_of, items_of
 from meshapi.local.babble import Babbled, babble, bounded, tokens_of
 from meshapi.local.refusal import JSONObject, Refusal
 from meshapi.local.requests import ChatRequest, Tool
@@ -28,6 +29,10 @@ class Answer(Protocol):
 
     def chunks(self) -> Iterator[JSONObject]:
         """The answer in pieces, its usage in a last chunk without choices."""
+        ...
+
+    def leave(self) -> None:
+        """Make no more of it: nobody reads on."""
         ...
 
 
@@ -104,6 +109,9 @@ class Spoken:
         yield head | {"choices": [finish]}
         yield head | {"usage": self._usage()}
 
+    def leave(self) -> None:
+        """It is made already."""
+
     def _asides(self) -> JSONObject:
         asides = {"refusal": self.said.refusal, "reasoning": self.said.reasoning}
         return {name: text for name, text in asides.items() if text is not None}
@@ -133,8 +141,15 @@ class Spoken:
         return document
 
     def _usage(self) -> JSONObject:
-        asked, said = len(tokens_of(self.asked.prompt)), self.said.count
+        asked, said = self.asked.prompt_tokens, self.said.count
         return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+
+def text_of(document: JSONObject) -> str:
+    """The words in a completion or in a chunk of one."""
+    choice = fields_of(next(iter(items_of(document.get("choices"))), None))
+    said = fields_of(choice.get("message") or choice.get("delta")).get("content")
+    return said if isinstance(said, str) else ""
 
 
 def babbled(asked: Admitted) -> Said:
@@ -142,7 +157,11 @@ def babbled(asked: Admitted) -> Said:
     request = asked.request
     dice = random.Random(request.seed)
     if tools := _tools_to_call(asked, dice):
-        return _cut_to_length([called(tool, dice) for tool in tools], _limit(request))
+        calls = [
+            Called(new_call_id(), tool.function.name, tokens_of(drawn_arguments(tool, dice)))
+            for tool in tools
+        ]
+        return _cut_to_length(calls, _limit(request))
     if (text := _formatted(request, dice)) is not None:
         return _words(bounded(tokens_of(text), _limit(request), _stops(request)))
     return _words(
@@ -152,7 +171,7 @@ def babbled(asked: Admitted) -> Said:
             temperature=1.0 if request.temperature is None else request.temperature,
             top_p=1.0 if request.top_p is None else request.top_p,
             stop=_stops(request),
-            max_tokens=_limit(request) or 120,
+            max_tokens=_limit(request),
         )
     )
 
@@ -176,19 +195,21 @@ SPEAKERS: dict[Answers, Callable[[Admitted], Said]] = {
 }
 
 
-def called(tool: Tool, dice: random.Random, arguments: object = None) -> Called:
-    """A call of a tool: with these arguments, or with some that satisfy its schema."""
-    if arguments is None:
-        arguments = _instance(tool.function.parameters or {"type": "object"}, dice)
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return Called(f"call_{dice.randbytes(12).hex()}", tool.function.name, tokens_of(text))
+def drawn_arguments(tool: Tool, dice: random.Random) -> str:
+    """Arguments that satisfy a tool's schema, as JSON."""
+    return _drawn(tool.function.parameters or {"type": "object"}, dice)
 
 
-def _instance(schema: object, dice: random.Random) -> object:
+def new_call_id() -> str:
+    """An id for a call: another one for each, whatever the seed, as its answer refers to it."""
+    return f"call_{uuid.uuid4().hex[:24]}"
+
+
+def _drawn(schema: object, dice: random.Random) -> str:
     from meshapi.local.schemas import Unsatisfiable, instance_of  # Only schemas need its libraries.
 
     try:
-        return instance_of(schema, dice)
+        return json.dumps(instance_of(schema, dice), ensure_ascii=False)
     except Unsatisfiable as problem:
         message = f"The local model cannot follow this schema: {problem}"
     raise Refusal(422, "unprocessable_entity", message)
@@ -211,8 +232,16 @@ def _is_named(tool: Tool, asked: Admitted) -> bool:
     last = asked.messages[-1] if asked.messages else None
     if last is None or last.role != "user":
         return False
-    said = last.text.lower()
-    return any(word in said for word in re.findall(r"[a-z]{4,}", tool.function.name.lower()))
+    return bool(_words_of(last.text) & _words_of(tool.function.name) - _IN_MANY_NAMES)
+
+
+_IN_MANY_NAMES = {"get", "set", "the", "for", "and"}
+
+
+def _words_of(text: str) -> set[str]:
+    """The words of a text or a name, of three letters and more."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", text).lower()
+    return set(re.findall(r"\w{3,}", apart))
 
 
 def _formatted(request: ChatRequest, dice: random.Random) -> str | None:
@@ -220,7 +249,7 @@ def _formatted(request: ChatRequest, dice: random.Random) -> str | None:
     if form is None or form.type not in {"json_object", "json_schema"}:
         return None
     schema = form.json_schema.schema_ if form.json_schema else None
-    return json.dumps(_instance(schema or {"type": "object"}, dice), ensure_ascii=False)
+    return _drawn(schema or {"type": "object"}, dice)
 
 
 def _cut_to_length(calls: list[Called], limit: int | None) -> Said:

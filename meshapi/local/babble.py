@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 Context: TypeAlias = tuple[str, str]
 FinishReason: TypeAlias = Literal["stop", "length"]
 _EDGE = ""
-_ENOUGH = 40
+_ENOUGH, _PLENTY, _TOO_MUCH = 40, 120, 200
 _MOST = 4096
 
 
@@ -42,7 +42,7 @@ def babble(
     temperature: float = 1.0,
     top_p: float = 1.0,
     stop: Sequence[str] = (),
-    max_tokens: int = 120,
+    max_tokens: int | None = None,
 ) -> Babbled:
     """Continue where a word of the prompt leads.
 
@@ -52,11 +52,11 @@ def babble(
         temperature: 0 always takes the likeliest token, 1 samples as the texts have it.
         top_p: sample only among the likeliest tokens that reach this share together.
         stop: sequences before which the answer ends.
-        max_tokens: how long the answer may be; 4,096 at the most.
+        max_tokens: how long the answer may be, 4,096 at the most; by itself it ends within 200.
     """
     context = (_EDGE, _sampled(_openings(prompt), temperature, top_p, dice))
     said = [context[1]]
-    while len(said) < min(max_tokens, _MOST):
+    while len(said) < min(max_tokens or _TOO_MUCH, _MOST):
         token = _sampled(_followers()[context], temperature, top_p, dice)
         if token != _EDGE:
             said.append(token if context[1] else f" {token}")
@@ -65,7 +65,9 @@ def babble(
             context = (_EDGE, _EDGE)
         else:
             return _stopped(said, stop, "stop")
-    return _stopped(said, stop, "length")
+        if max_tokens is None and token == "." and len(said) >= _PLENTY:
+            break
+    return _stopped(said, stop, "length" if max_tokens else "stop")
 
 
 def bounded(tokens: list[str], max_tokens: int | None, stop: Sequence[str] = ()) -> Babbled:

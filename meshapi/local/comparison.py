@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from meshapi._core.checks import fields_of, items_of
+from meshapi.local.answers import text_of
 from meshapi.local.babble import tokens_of
 from meshapi.local.refusal import JSONObject, Refusal
 from meshapi.local.replies import event, new_request_id
@@ -84,7 +85,7 @@ def _result(model: str, question: ChatRequest, ask: Ask) -> JSONObject:
     result: JSONObject = {"model": model, **dict.fromkeys(names)}
     try:
         answer = ask(model, question)
-        told = {"response_body": answer, "content": _content(answer), "usage": answer.get("usage")}
+        told = {"response_body": answer, "content": text_of(answer), "usage": answer.get("usage")}
     except Refusal as refusal:
         told = {"error": str(refusal), "error_code": refusal.error["code"]}
     took = {"latency_ms": _milliseconds(begun), "request_id": new_request_id()}
@@ -108,14 +109,9 @@ def _judgement(
             answer = ask(judge, question)
         except Refusal:
             continue
-        told = zip(names, (_content(answer), judge, answer.get("usage")), strict=True)
+        told = zip(names, (text_of(answer), judge, answer.get("usage")), strict=True)
         return {**dict(told), "comparison_fallback_used": bool(fallback_used)}
     return nobody
-
-
-def _content(answer: JSONObject) -> object:
-    choice = fields_of(next(iter(items_of(answer.get("choices"))), None))
-    return fields_of(choice.get("message")).get("content")
 
 
 def _milliseconds(begun: float) -> int:

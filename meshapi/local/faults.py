@@ -9,7 +9,7 @@ from http import HTTPStatus
 from itertools import chain
 from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from meshapi.local.refusal import JSONObject, Refusal, invalid
@@ -37,6 +37,12 @@ HEADER = "x-meshapi-fault"
 """The request header that asks for a fault: `429; retry_after=60` or `truncate; after=3`."""
 
 
+def _with_body(status: int) -> int:
+    if status == HTTPStatus.NOT_MODIFIED:
+        raise ValueError("A 304 has no body to say anything in")
+    return status
+
+
 class FaultOptions(TypedDict, total=False):
     """How something goes wrong."""
 
@@ -51,10 +57,10 @@ class FaultOptions(TypedDict, total=False):
     retry_after: Annotated[int, Field(ge=0)]
     """Seconds to wait, told in body and header."""
 
-    retry_after_body: float
+    retry_after_body: Annotated[float, Field(allow_inf_nan=False)]
     """What the body alone says, whatever the header does."""
 
-    retry_after_header: str
+    retry_after_header: Annotated[str, Field(pattern="^[ -~]*$")]
     """What the header alone says: seconds or a date."""
 
     after: Annotated[int, Field(ge=0)]
@@ -71,7 +77,7 @@ class FaultOptions(TypedDict, total=False):
 class Fault:
     """One thing that goes wrong with one request, after all checks have passed."""
 
-    kind: Annotated[int, Field(ge=300, le=599)] | FaultName
+    kind: Annotated[int, Strict(), Field(ge=300, le=599), AfterValidator(_with_body)] | FaultName
     """A status to answer with, or the name of what goes wrong."""
 
     options: FaultOptions
@@ -155,11 +161,11 @@ def fault_asked(headers: Mapping[str, str]) -> Fault | None:
     """
     if HEADER not in headers:
         return None
-    kind, *fields = headers[HEADER].split(";")
-    pairs = (each.partition("=") for each in fields)
+    kind, *fields = (each.strip() for each in headers[HEADER].split(";"))
+    pairs = (each.partition("=") for each in fields if each)
     options = {name.strip(): value.strip() for name, _, value in pairs}
     try:
-        return fault_of(kind.strip(), options)
+        return fault_of(int(kind) if kind.isdecimal() else kind, options)
     except ValueError as problem:
         message = str(problem)
     detail = {"loc": ["header", HEADER], "msg": message, "type": "value_error"}
@@ -263,9 +269,10 @@ def _huge_event(fault: Fault, reply: Reply) -> Reply:
     if not reply.is_stream:
         body = _body(reply) + b" " * size
         return page(reply.status, body, "application/json", _ids(reply))
-    delta = {"index": 0, "delta": {"content": "x" * size}, "finish_reason": None}
+    choice = {"index": 0, "delta": {"content": "x" * size}, "finish_reason": None}
+    head = {"id": "huge", "object": "chat.completion.chunk", "created": 0, "model": "local/babble"}
     before, rest = fault.cut(reply)
-    return _with(reply, chain(before, [event({"choices": [delta]})], rest))
+    return _with(reply, chain(before, [event({**head, "choices": [choice]})], rest))
 
 
 _SPOILERS: Mapping[int | str, Callable[[Fault, Reply], Reply]] = {

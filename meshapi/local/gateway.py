@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -18,7 +17,7 @@ from meshapi.local.clock import Clock
 from meshapi.local.faults import FaultName, FaultOptions, fault_of
 from meshapi.local.in_process import InProcessTransport
 from meshapi.local.requests import RecordedRequest
-from meshapi.local.rules import Key, Limits, Price, Rules, Usage, new_template
+from meshapi.local.rules import Dollars, Key, Limits, Price, Rules, Usage, dollars, new_template
 from meshapi.local.script import ReplyOptions, Turn, canned_of
 from meshapi.local.service import Service
 
@@ -128,7 +127,7 @@ class LocalGateway:
         times: int = 1,
         **options: Unpack[ReplyOptions],
     ) -> None:
-        """Say what the next request that has no answer yet is answered with.
+        """Say what the next chat request that has no answer yet is answered with.
 
         Args:
             content: the text; an object or a list is sent as its JSON.
@@ -148,7 +147,9 @@ class LocalGateway:
         times: int = 1,
         **options: Unpack[FaultOptions],
     ) -> None:
-        """Say what goes wrong with the next request that has no answer yet, and passes all checks.
+        """Say what goes wrong with the next chat request that has no answer yet.
+
+        It goes wrong once all checks have passed.
 
         Args:
             kind: a status from 300 to 599, or what goes wrong.
@@ -166,9 +167,9 @@ class LocalGateway:
         """Add answers and faults that are written as JSON, one object a line.
 
         Raises:
-            ValueError: a line is none; the message says which, and why.
+            ValueError: a line is none; the message says which, and why. Then none is added.
         """
-        self._service.script.load(text.splitlines())
+        self._service.script.load(text)
 
     def limit(self, *, token: str | None = None, **limits: Unpack[Limits]) -> None:
         """Limit a key anew: what is not given is not limited, and counting begins again.
@@ -179,6 +180,7 @@ class LocalGateway:
 
         Raises:
             KeyError: there is no such key.
+            ValueError: a limit is no number of 0 or more.
         """
         self._service.rules.keys[token or self.token].limit(limits)
 
@@ -197,18 +199,22 @@ class LocalGateway:
             active: an inactive key is answered with 403.
             default_model: who answers where a request names no model.
             limits: requests per minute and day, and US dollars.
+
+        Raises:
+            ValueError: a limit is no number of 0 or more.
         """
         token = token or f"rsk_{secrets.token_hex(13).upper()}"
         self._service.rules.keys[token] = Key(active, default_model)
         self._service.rules.keys[token].limit(limits)
         return token
 
-    def add_model(
-        self, name: str, *, prompt: Decimal | float | str = 0, completion: Decimal | float | str = 0
-    ) -> None:
-        """Route one more model, at a price in US dollars per million tokens."""
-        price = Price(Decimal(str(prompt)), Decimal(str(completion)))
-        self._service.rules.models[name] = price
+    def add_model(self, name: str, *, prompt: Dollars = 0, completion: Dollars = 0) -> None:
+        """Route one more model, at a price in US dollars per million tokens.
+
+        Raises:
+            ValueError: a price is no number of 0 or more.
+        """
+        self._service.rules.models[name] = Price(dollars(prompt), dollars(completion))
 
     def add_template(self, name: str, text: str, *, model: str | None = None) -> str:
         """Store a prompt template, and return its id; a request may use either.
@@ -224,9 +230,10 @@ class LocalGateway:
         return template.id
 
     def skip_waits(self) -> AbstractContextManager[None]:
-        """While this is open, clients of this process do not wait before a retry: the clock moves.
+        """While this is open, no client of this process waits before a retry: the clock moves.
 
-        Their deadlines move with it, so that what would come too late still does.
+        Clients that wait at the same time wait together. Deadlines move with the clock, so that
+        what would come too late still does.
         """
         return self.clock.skip_waits()
 
@@ -254,7 +261,7 @@ class LocalGateway:
         return self
 
     def stop(self) -> None:
-        """Stop serving, and give the port back."""
+        """Stop serving, and give the port back; what is not answered within a second is cut."""
         if self._server is not None:
             self._server.stop()
             self._server = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 
 import httpx
 
@@ -11,6 +12,7 @@ from meshapi._core.waiting import async_sleep
 from meshapi.local.replies import Piece, Reply
 from meshapi.local.requests import RecordedRequest
 from meshapi.local.service import Service
+from meshapi.local.waiting import leave, pieces_of, replied
 
 
 class InProcessTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -38,7 +40,7 @@ class InProcessTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer, as a server would."""
         await request.aread()
-        reply = self._service.respond(_received(request))
+        reply = await replied(self._service, _received(request))
         await _async_wait(reply.delay, request)
         return _response(reply, request)
 
@@ -58,11 +60,20 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
                 yield _sent(piece, self._request)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._reply.pieces:
-            if isinstance(piece, float):
-                await _async_wait(piece, self._request)
-            else:
-                yield _sent(piece, self._request)
+        async with aclosing(pieces_of(self._reply)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, float):
+                    await _async_wait(piece, self._request)
+                else:
+                    yield _sent(piece, self._request)
+
+    def close(self) -> None:
+        """Make no more of it."""
+        leave(self._reply)
+
+    async def aclose(self) -> None:
+        """Make no more of it."""
+        leave(self._reply)
 
 
 def _received(request: httpx.Request) -> RecordedRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -35,6 +35,9 @@ class Reply:
     never_comes: bool = False
     """Whether the connection is dropped before anything is sent."""
 
+    leave: Callable[[], None] | None = None
+    """What ends the making of further pieces, where somebody else makes them and may be slow."""
+
     @property
     def is_stream(self) -> bool:
         """Whether its pieces are events."""
@@ -52,9 +55,15 @@ def page(status: int, body: bytes, content_type: str, headers: Mapping[str, str]
     return Reply(status, {**headers, **fields}, [body])
 
 
-def streamed(events: Iterable[bytes], headers: Mapping[str, str], pause: float = 0.0) -> Reply:
+def streamed(
+    events: Iterable[bytes],
+    headers: Mapping[str, str],
+    pause: float = 0.0,
+    leave: Callable[[], None] | None = None,
+) -> Reply:
     """A stream of events, with a pause after each."""
-    return Reply(200, {**headers, "content-type": "text/event-stream"}, _paced(events, pause))
+    fields = {**headers, "content-type": "text/event-stream"}
+    return Reply(200, fields, _paced(events, pause), leave=leave)
 
 
 def _paced(events: Iterable[bytes], pause: float) -> Iterator[Piece]:
@@ -90,7 +99,8 @@ def events(chunks: Iterable[JSONObject], request_id: str) -> Iterator[bytes]:
 
 def encoded(document: object) -> bytes:
     """A document as JSON, in UTF-8."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
 
 
 def new_request_id() -> str:

@@ -5,15 +5,15 @@ These models are the server's own, so that a client that sends something wrong f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeVar, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
-from meshapi._core.checks import fields_of, items_of
+from meshapi._core.checks import fields_of, is_mapping, items_of
 from meshapi._core.meta import Headers
 from meshapi.local.refusal import JSONObject, Refusal
 
@@ -44,17 +44,25 @@ class RecordedRequest:
 
     @property
     def messages(self) -> list[JSONObject]:
-        """The messages in the body, as they came."""
-        return [fields_of(each) for each in items_of(self.json().get("messages"))]
+        """The messages in the body, as they came; none where it has none."""
+        body = self.json() if self.body else None
+        return [fields_of(each) for each in items_of(fields_of(body).get("messages"))]
+
+    @property
+    def text(self) -> str:
+        """The words of its last message; "" where it has none."""
+        content = self.messages[-1].get("content") if self.messages else None
+        parts = [content, *(fields_of(part).get("text") for part in items_of(content))]
+        return " ".join(part for part in parts if isinstance(part, str))
 
     @property
     def route(self) -> tuple[str, str]:
         """Method and path, without the query."""
-        return self.method, urlsplit(self.path).path
+        return self.method, self.path.partition("?")[0]
 
     def query(self, name: str) -> str | None:
         """A field of the query."""
-        return parse_qs(urlsplit(self.path).query).get(name, [None])[-1]
+        return parse_qs(self.path.partition("?")[2]).get(name, [None])[-1]
 
     @classmethod
     def of(
@@ -255,7 +263,27 @@ def read(model: type[PromptedT], body: bytes) -> PromptedT:
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
     details = [
-        {"loc": ["body", *each["loc"]], "msg": each["msg"], "type": each["type"]}
+        {"loc": ["body", *_way(body, each["loc"])], "msg": each["msg"], "type": each["type"]}
         for each in problems
     ]
     raise Refusal(422, "validation_error", "The request does not fit", details=details)
+
+
+def _way(body: bytes, loc: tuple[str | int, ...]) -> Iterator[str | int]:
+    """The steps through the body; pydantic also names the types that it tried on the way."""
+    node: object = _json_or_none(body)
+    for place, step in enumerate(loc):
+        fields, items = fields_of(node), items_of(node)
+        if isinstance(step, int) and step < len(items):
+            node = items[step]
+            yield step
+        elif step in fields or (is_mapping(node) and place == len(loc) - 1):
+            node = fields.get(str(step))
+            yield step
+
+
+def _json_or_none(body: bytes) -> object:
+    try:
+        return from_json(body)
+    except ValueError:
+        return None

@@ -9,9 +9,13 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from typing import TypedDict
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, TypeAlias
 
+from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from meshapi.local.babble import tokens_of
 from meshapi.local.clock import Clock
 from meshapi.local.refusal import Refusal, invalid
 from meshapi.local.requests import (
@@ -72,17 +76,49 @@ class Window:
         self._count += 1
 
 
+Dollars: TypeAlias = Decimal | float | str
+"""US dollars, as a finite number of 0 or more."""
+
+
 class Limits(TypedDict, total=False):
     """What a key may do at the most; what is left out or None is not limited."""
 
-    rpm: int | None
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # Where pydantic looks.
+
+    rpm: Annotated[int, Strict(), Field(ge=0)] | None
     """Requests per minute; then 429."""
 
-    rpd: int | None
+    rpd: Annotated[int, Strict(), Field(ge=0)] | None
     """Requests per day; then 429."""
 
-    spend_cap_usd: Decimal | float | str | None
+    spend_cap_usd: Dollars | None
     """US dollars; the call that crosses them completes, the next is answered with 402."""
+
+
+_LIMITS = TypeAdapter(Limits)
+
+
+def _checked(limits: Limits) -> Limits:
+    try:
+        return _LIMITS.validate_python(limits)
+    except ValidationError as error:
+        problem = error.errors()[0]
+    raise ValueError(f"The limit {problem['loc'][0]}: {problem['msg']}")
+
+
+def dollars(amount: Dollars) -> Decimal:
+    """Read an amount.
+
+    Raises:
+        ValueError: it is no finite number of 0 or more.
+    """
+    try:
+        exact = Decimal(str(amount))
+    except InvalidOperation:
+        exact = Decimal("nan")
+    if not exact.is_finite() or exact < 0:
+        raise ValueError(f"{amount!r} is no amount of US dollars: give a number, 0 or more")
+    return exact
 
 
 @dataclass(slots=True)
@@ -96,13 +132,17 @@ class Key:
     _windows: Sequence[Window] = ()
 
     def limit(self, limits: Limits) -> None:
-        """Begin to count anew, up to these limits."""
+        """Begin to count anew, up to these limits.
+
+        Raises:
+            ValueError: there is no such limit, or it is no number of 0 or more.
+        """
+        cap = _checked(limits).get("spend_cap_usd")
+        self.spend_cap_usd = None if cap is None else dollars(cap)
         self._windows = (
             Window(limits.get("rpm"), 60, "Requests-per-minute"),
             Window(limits.get("rpd"), 86_400, "Requests-per-day"),
         )
-        cap = limits.get("spend_cap_usd")
-        self.spend_cap_usd = None if cap is None else Decimal(str(cap))
         self.spent_usd = Decimal(0)
 
     def admit(self, now: float) -> None:
@@ -110,7 +150,7 @@ class Key:
         for window in self._windows:
             window.check(now)
         if self.spend_cap_usd is not None and self.spent_usd >= self.spend_cap_usd:
-            message = f"The key has reached its spend cap of ${self.spend_cap_usd}"
+            message = f"The key has reached its spend cap of ${self.spend_cap_usd:f}"
             raise Refusal(402, "spend_limit_exceeded", message)
         for window in self._windows:
             window.count()
@@ -154,6 +194,13 @@ class Admitted:
     def prompt(self) -> str:
         """All words of the conversation."""
         return " ".join(message.text for message in self.messages)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """How many tokens were sent: words, calls and tools."""
+        calls = [call for message in self.messages for call in message.tool_calls or []]
+        texts = [each.model_dump_json() for each in [*calls, *(self.request.tools or [])]]
+        return sum(len(tokens_of(text)) for text in [self.prompt, *texts])
 
 
 @dataclass(slots=True)
@@ -206,13 +253,16 @@ class Rules:
         message = f"Unknown model {models[0]}; the local gateway learns it by add_model"
         raise Refusal(404, "model_not_found", message, param="model")
 
-    def charge(
-        self, key: Key, model: str, session_id: str | None, prompt: int, completion: int
-    ) -> Decimal:
-        """Book what a call used, and say what it cost; the call that crosses a cap completes."""
-        cost = self.models.get(model, MODELS["local/babble"]).of(prompt, completion)
+    def cost(self, model: str, prompt: int, completion: int) -> Decimal:
+        """What so many tokens cost, in US dollars; nothing where the model has no price."""
+        return self.models.get(model, MODELS["local/babble"]).of(prompt, completion)
+
+    def charge(self, asked: Admitted, prompt: int, completion: int) -> None:
+        """Book what a call used; the call that crosses a cap completes."""
+        cost = self.cost(asked.model, prompt, completion)
+        session_id = asked.request.session_id
         with self._lock:
-            key.spent_usd += cost
+            asked.key.spent_usd += cost
             used = self.usage[session_id]
             self.usage[session_id] = replace(
                 used,
@@ -221,7 +271,6 @@ class Rules:
                 completion_tokens=used.completion_tokens + completion,
                 cost_usd=used.cost_usd + cost,
             )
-        return cost
 
     def _let_through(self, key: Key) -> None:
         with self._lock:
@@ -255,7 +304,7 @@ def _rendered(template: str, variables: Mapping[str, str]) -> str:
             raise invalid(message, "variables", slot[1], kind="missing")
         return variables[slot[1]]
 
-    return re.sub(r"\{\{\s*(\w+)\s*\}\}", value, template)
+    return re.sub(r"\{\{\s*([^{}]+?)\s*\}\}", value, template)
 
 
 def _check_tools(request: ChatRequest) -> None:

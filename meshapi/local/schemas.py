@@ -114,6 +114,8 @@ class _Drawing:
         kinds = _listed(shape.get("type", [_HINTS[x] for x in shape if x in _HINTS] or _ANY))
         if level >= self.generous:
             kinds = [each for each in kinds if each not in {"array", "object"}] or kinds
+        # On its own grid, a number may be an integer as well.
+        kinds = [each for each in kinds if each != "integer" or "number" not in kinds]
         kind = "enum" if "enum" in shape else self.dice.choice(kinds or ["null"])
         flat = {each: shape[each] for each in _FLAT if each in shape}
         judge = self.judge.evolve(schema=kind in {"array", "object"} or flat)
@@ -166,7 +168,8 @@ class _Drawing:
             low = max(low, min(high, self.dice.randint(1, 3)))
         for _ in range(low - len(drawn)):
             pattern = self.dice.choice([*fields_of(patterns)] or [""])
-            naming = [shape.get("propertyNames", True), {"type": "string", "pattern": pattern}]
+            naming: list[object] = [shape.get("propertyNames", True), {"type": "string"}]
+            naming += [{"pattern": pattern}] if pattern else []
             make = partial(self.draw, {"allOf": naming}, level + 1)
             name = _tried(make, lambda each: each not in drawn)
             if name in drawn:
@@ -280,6 +283,7 @@ _MERGES: dict[str, Callable[[Any, Any], object]] = {
     "type": lambda a, b: [x for x in _listed(a) if x in _listed(b)],
     "enum": lambda a, b: [x for x in a if x in b],
     "required": add,
+    "pattern": partial(max, key=len),
     "properties": lambda a, b: a | b | {x: {"allOf": [a[x], b[x]]} for x in a if x in b},
     **dict.fromkeys(("items", "additionalProperties"), lambda a, b: {"allOf": [a, b]}),
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), max),

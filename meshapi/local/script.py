@@ -5,21 +5,36 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Required, cast
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, GetPydanticSchema, Strict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from meshapi._core.checks import fields_of
-from meshapi.local.answers import Called, Said, called
+from meshapi.local.answers import Called, Said, drawn_arguments, new_call_id
 from meshapi.local.babble import tokens_of
 from meshapi.local.faults import Fault, fault_of
 from meshapi.local.refusal import JSONObject, Refusal
-from meshapi.local.requests import Function, Tool
+from meshapi.local.requests import Tool
 from meshapi.local.rules import Admitted
+
+
+class ScriptedCall(TypedDict, total=False):
+    """A call of a tool."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # Where pydantic looks.
+
+    name: Required[str]
+    """What is called."""
+
+    arguments: str | Mapping[str, object]
+    """With what; a string is sent as it is, even if it is no JSON. Nothing, unless given."""
+
+    id: str
+    """The call's id; a new one unless given."""
 
 
 class ReplyOptions(TypedDict, total=False):
@@ -27,9 +42,15 @@ class ReplyOptions(TypedDict, total=False):
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # Where pydantic looks.
 
-    tool_calls: Sequence[str | Mapping[str, object]]
-    """What is called: a tool's name, whose arguments are made from its schema, or the wire's own
-    `{"name": ..., "arguments": {...}}`; arguments that are a string are sent as such."""
+    tool_calls: Sequence[
+        str
+        | Annotated[
+            ScriptedCall | Mapping[str, object],
+            GetPydanticSchema(lambda _source, handler: handler(ScriptedCall)),
+        ]
+    ]
+    """What is called: a tool's name, whose arguments are made from its schema, or
+    `{"name": ..., "arguments": {...}}`."""
 
     refusal: str
     """Why there is no answer, in the model's words."""
@@ -45,7 +66,7 @@ class ReplyOptions(TypedDict, total=False):
 class Canned:
     """What is answered to one request, instead of what a model would say."""
 
-    content: str | Mapping[str, object] | Sequence[object] | None
+    content: Annotated[str, Strict()] | Mapping[str, object] | list[object] | None
     options: ReplyOptions
 
     def said(self, asked: Admitted) -> Said:
@@ -55,7 +76,8 @@ class Canned:
             Refusal: 422, it names a tool that the request does not have.
         """
         dice = random.Random(asked.request.seed)
-        calls = [_called(each, asked, dice) for each in self.options.get("tool_calls", ())]
+        scripted = cast("Sequence[str | ScriptedCall]", self.options.get("tool_calls", ()))
+        calls = [_called(each, asked, dice) for each in scripted]
         finish_reason = "tool_calls" if calls else "stop"
         return Said(
             tokens=tokens_of(self._text()),
@@ -68,7 +90,7 @@ class Canned:
     def _text(self) -> str:
         if self.content is None or isinstance(self.content, str):
             return self.content or ""
-        return json.dumps(self.content, ensure_ascii=False)
+        return _json(self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +135,29 @@ class Script:
         """Forget what has not happened yet."""
         self._turns.clear()
 
-    def load(self, lines: Iterable[str]) -> None:
+    def load(self, text: str) -> None:
         """Add turns that are written as JSON, one object a line: see `docs/testing.md`.
 
         Raises:
-            ValueError: a line is none; the message says which, and why.
+            ValueError: a line is none; the message says which, and why. Then none is added.
         """
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    fields = dict(fields_of(from_json(line)))
-                    times = _TIMES.validate_python(fields.pop("times", 1))
-                    self.add(_turn(fields), times)
-                except ValueError as problem:
-                    raise ValueError(f"Line {number} of the script: {_short(problem)}") from None
+        lines = enumerate(text.split("\n"), 1)
+        turns = [_scripted(number, line) for number, line in lines if line.strip()]
+        for turn, times in turns:
+            self.add(turn, times)
 
 
 _TIMES = TypeAdapter(Annotated[int, Field(ge=1)])
 _CANNED = TypeAdapter(Canned)
+
+
+def _scripted(number: int, line: str) -> tuple[Turn, int]:
+    try:
+        fields = dict(fields_of(from_json(line)))
+        times = _TIMES.validate_python(fields.pop("times", 1))
+        return _turn(fields), times
+    except ValueError as problem:
+        raise ValueError(f"Line {number} of the script: {_short(problem)}") from None
 
 
 def _turn(fields: JSONObject) -> Turn:
@@ -147,9 +174,23 @@ def canned_of(content: object, options: Mapping[str, object]) -> Canned:
     """Check an answer.
 
     Raises:
-        ValueError: there is no such option, or something is of a wrong type.
+        ValueError: there is no such option, or something is of a wrong type, or has no form in
+            JSON.
     """
-    return _CANNED.validate_python({"content": content, "options": options})
+    try:
+        _json([content, options]).encode()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"This has no form in JSON: {error}") from None
+    try:
+        return _CANNED.validate_python({"content": content, "options": options})
+    except ValidationError as error:
+        problem = error.errors()[0]
+    name = next(step for step in problem["loc"] if step != "options")
+    raise ValueError(f"The reply's {name}: {problem['msg']}")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _short(problem: ValueError) -> str:
@@ -159,12 +200,13 @@ def _short(problem: ValueError) -> str:
     return f"{'.'.join(str(step) for step in first['loc'])} {first['msg']}".strip()
 
 
-def _called(call: str | Mapping[str, object], asked: Admitted, dice: random.Random) -> Called:
+def _called(call: str | ScriptedCall, asked: Admitted, dice: random.Random) -> Called:
     if isinstance(call, str):
-        return called(_tool(call, asked), dice)
-    function = Function(name=str(call.get("name")))
-    tool = Tool(type="function", function=function)
-    return called(tool, dice, call.get("arguments", {}))
+        arguments = drawn_arguments(_tool(call, asked), dice)
+        return Called(new_call_id(), call, tokens_of(arguments))
+    given = call.get("arguments", {})
+    arguments = given if isinstance(given, str) else _json(given)
+    return Called(call.get("id", new_call_id()), call["name"], tokens_of(arguments))
 
 
 def _tool(name: str, asked: Admitted) -> Tool:

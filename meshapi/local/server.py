@@ -26,6 +26,7 @@ class Server:
                 ws="none",
                 lifespan="off",
                 log_config=None,
+                log_level="critical",
                 access_log=False,
                 timeout_graceful_shutdown=1,
             )
@@ -42,7 +43,7 @@ class Server:
         return f"http://{host}:{port}"
 
     def stop(self) -> None:
-        """Answer what has come, and give the port back."""
+        """Give what has come a second to be answered, and the port back."""
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()

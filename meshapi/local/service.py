@@ -6,15 +6,16 @@ It decides everything and waits for nothing; only an upstream makes it wait.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from meshapi._core.checks import fields_of
-from meshapi.local.answers import Answer, Said, Spoken
+from meshapi.local.answers import Answer, Said, Spoken, text_of
+from meshapi.local.babble import tokens_of
 from meshapi.local.catalogue import catalogue
 from meshapi.local.comparison import compared, comparison_events
-from meshapi.local.faults import Fault, fault_asked
+from meshapi.local.faults import fault_asked
 from meshapi.local.refusal import JSONObject, Refusal
 from meshapi.local.replies import Reply, events, new_request_id, page, refused, streamed, whole
 from meshapi.local.requests import ChatRequest, RecordedRequest
@@ -54,6 +55,9 @@ class Service:
             reply = self._answered(request, headers)
         except Refusal as refusal:
             reply = refused(refusal, headers)
+        except Exception as bug:  # noqa: BLE001  # A bug of ours is told in the envelope, too.
+            message = f"The local gateway failed: {bug!r}"
+            reply = refused(Refusal(500, "internal_error", message), headers)
         if self.log:
             request_id = reply.headers.get("x-request-id", "")
             self.log(f"{request.method} {request.path} {reply.status} {request_id}")
@@ -65,48 +69,52 @@ class Service:
         endpoint = _endpoint(request)
         headers["x-mesh-version"] = _version(request.headers.get("x-mesh-version"))
         key = self.rules.authorize(request.headers.get("authorization"))
-        return endpoint(self, request, key, headers)
+        fault = fault_asked(request.headers)
+        work = endpoint(self, request, key, headers)
+        turn = self.script.next() if work.is_scripted and not fault else Turn(fault=fault)
+        if turn.fault is None:
+            return work.answer(turn.canned)
+        substitute = turn.fault.instead(headers, streams=work.streams)
+        return substitute or turn.fault.spoil(work.answer(turn.canned))
 
-    def complete(self, request: RecordedRequest, key: Key, headers: Mapping[str, str]) -> Reply:
+    def complete(self, request: RecordedRequest, key: Key, headers: Mapping[str, str]) -> Work:
         """`POST /v1/chat/completions`."""
         asked = self.rules.admit(key, request.body)
-        turn = self._turn(request)
 
-        def answered() -> Reply:
-            answer = self._answer(asked, turn.canned)
+        def answer(canned: Canned | None) -> Reply:
+            said = self._answer(asked, canned)
             if not asked.request.stream:
-                return whole(200, self._booked(asked, answer.whole()), headers)
-            chunks = (self._booked(asked, chunk) for chunk in answer.chunks())
+                (document,) = self._booked(asked, [said.whole()])
+                return whole(200, document, headers)
+            chunks = self._booked(asked, said.chunks())
             # What a model of ours says is paid now, whether or not somebody reads it to the end.
-            said = chunks if self.forward else list(chunks)
-            return streamed(events(said, headers["x-request-id"]), headers, self.pause)
+            made = chunks if self.forward else list(chunks)
+            leave = said.leave if self.forward else None
+            return streamed(events(made, headers["x-request-id"]), headers, self.pause, leave)
 
-        return _spoilt(turn.fault, headers, answered, streams=asked.request.stream)
+        return Work(asked.request.stream, answer)
 
-    def compare(self, request: RecordedRequest, key: Key, headers: Mapping[str, str]) -> Reply:
+    def compare(self, request: RecordedRequest, key: Key, headers: Mapping[str, str]) -> Work:
         """`POST /v1/chat/compare`."""
         comparison, messages = self.rules.admit_comparison(key, request.body)
-        turn = self._turn(request)
 
-        def ask(model: str, question: ChatRequest) -> JSONObject:
-            asked = Admitted(key, question, self.rules.routed([model]), question.messages)
-            return self._booked(asked, self._answer(asked, turn.canned).whole())
+        def answer(canned: Canned | None) -> Reply:
+            def ask(model: str, question: ChatRequest) -> JSONObject:
+                asked = Admitted(key, question, self.rules.routed([model]), question.messages)
+                (document,) = self._booked(asked, [self._answer(asked, canned).whole()])
+                return document
 
-        def answered() -> Reply:
             document = compared(comparison, messages, ask, self._now())
             if not comparison.stream:
                 return whole(200, document, headers)
             return streamed(comparison_events(document), headers, self.pause)
 
-        return _spoilt(turn.fault, headers, answered, streams=comparison.stream)
+        return Work(comparison.stream, answer)
 
-    def models(self, request: RecordedRequest, _key: Key, headers: Mapping[str, str]) -> Reply:
+    def models(self, request: RecordedRequest, _key: Key, headers: Mapping[str, str]) -> Work:
         """`GET /v1/models`: a bare array."""
-        return whole(200, catalogue(self.rules.models, request.query), headers)
-
-    def _turn(self, request: RecordedRequest) -> Turn:
-        fault = fault_asked(request.headers)
-        return Turn(fault=fault) if fault else self.script.next()
+        reply = whole(200, catalogue(self.rules.models, request.query), headers)
+        return Work(streams=False, answer=lambda _canned: reply, is_scripted=False)
 
     def _answer(self, asked: Admitted, canned: Canned | None) -> Answer:
         if canned is None and self.forward:
@@ -114,19 +122,35 @@ class Service:
         said = canned.said(asked) if canned else self.speak(asked)
         return Spoken(asked, said, self._now())
 
-    def _booked(self, asked: Admitted, document: JSONObject) -> JSONObject:
-        """Book the usage that a document tells, and add its cost."""
-        usage = fields_of(document.get("usage"))
-        counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
-        prompt, completion = (each if isinstance(each, int) else 0 for each in counts)
-        if not usage:
-            return document
-        session = asked.request.session_id
-        cost = self.rules.charge(asked.key, asked.model, session, prompt, completion)
-        return {**document, "cost": f"{cost:f}"}
+    def _booked(self, asked: Admitted, documents: Iterable[JSONObject]) -> Iterator[JSONObject]:
+        """Tell the cost beside the usage, and book the last once nothing more is to come."""
+        prompt, completion = asked.prompt_tokens, 0
+        is_told = False
+        try:
+            for document in documents:
+                usage = fields_of(document.get("usage"))
+                if usage:
+                    is_told = True
+                    prompt, completion = _count(usage, "prompt"), _count(usage, "completion")
+                    cost = self.rules.cost(asked.model, prompt, completion)
+                    yield {**document, "cost": f"{cost:f}"}
+                else:
+                    completion += 0 if is_told else len(tokens_of(text_of(document)))
+                    yield document
+        finally:
+            self.rules.charge(asked, prompt, completion)
 
     def _now(self) -> int:
         return int(self.rules.clock.time())
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A request that passed its checks: whether it streams, and what answers it."""
+
+    streams: bool
+    answer: Callable[[Canned | None], Reply]
+    is_scripted: bool = True
 
 
 _ENDPOINTS = {
@@ -135,7 +159,7 @@ _ENDPOINTS = {
     ("GET", "/v1/models"): Service.models,
 }
 
-_Endpoint: TypeAlias = Callable[[Service, RecordedRequest, Key, Mapping[str, str]], Reply]
+_Endpoint: TypeAlias = Callable[[Service, RecordedRequest, Key, Mapping[str, str]], Work]
 
 
 def _endpoint(request: RecordedRequest) -> _Endpoint:
@@ -159,9 +183,6 @@ def _version(pinned: str | None) -> str:
     return versions.pop()
 
 
-def _spoilt(
-    fault: Fault | None, headers: Mapping[str, str], answered: Callable[[], Reply], *, streams: bool
-) -> Reply:
-    if fault is None:
-        return answered()
-    return fault.instead(headers, streams=streams) or fault.spoil(answered())
+def _count(usage: JSONObject, kind: str) -> int:
+    tokens = usage.get(f"{kind}_tokens")
+    return tokens if isinstance(tokens, int) else 0

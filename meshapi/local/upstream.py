@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from meshapi import (
     APIStatusError,
@@ -50,17 +50,15 @@ class Upstream:
         client = self._client.with_options(timeout=asked.request.timeout or _SECONDS)
         return Forwarded(client, {**fields, "model": asked.model, "messages": messages})
 
-    def close(self) -> None:
-        """Close its connections."""
-        self._client.close()
 
-
-@dataclass(frozen=True, slots=True)
 class Forwarded:
     """An answer that another server gives."""
 
-    client: MeshAPI
-    fields: JSONObject
+    def __init__(self, client: MeshAPI, fields: JSONObject) -> None:
+        """Take whom to ask, and what."""
+        self._client = client
+        self._fields = fields
+        self._stream: ChatCompletionStream | None = None
 
     def whole(self) -> JSONObject:
         """The answer as one object.
@@ -69,7 +67,7 @@ class Forwarded:
             Refusal: the server gave none.
         """
         try:
-            answer = self.client.chat.completions.create(_NOTHING, extra_body=self.fields)
+            answer = self._client.chat.completions.create(_NOTHING, extra_body=self._fields)
         except MeshAPIError as error:
             raise _refusal(error) from None
         return answer.model_dump(mode="json", exclude_unset=True)
@@ -80,12 +78,17 @@ class Forwarded:
         Raises:
             Refusal: the server began none.
         """
-        fields = {"stream_options": {"include_usage": True}, **self.fields}
+        fields = {"stream_options": {"include_usage": True}, **self._fields}
         try:
-            stream = self.client.chat.completions.stream(_NOTHING, extra_body=fields)
+            self._stream = self._client.chat.completions.stream(_NOTHING, extra_body=fields)
         except MeshAPIError as error:
             raise _refusal(error) from None
-        return _passed_on(stream)
+        return _passed_on(self._stream)
+
+    def leave(self) -> None:
+        """Give up the stream, also one that another thread waits for."""
+        if self._stream:
+            self._stream.close()
 
 
 _NOTHING = ChatCompletionParams(messages=[])
@@ -104,9 +107,9 @@ def _refusal(error: MeshAPIError) -> Refusal:
     """The same failure as the gateway tells it: 404, 504, or 502 with the server's own words."""
     if isinstance(error, NotFound):
         return Refusal(404, "model_not_found", error.message, param="model")
-    if isinstance(error, DeadlineExceeded):
-        return Refusal(504, "gateway_timeout", error.message)
     status = error.status_code if isinstance(error, APIStatusError) else None
+    if isinstance(error, DeadlineExceeded) or status in {408, 504}:
+        return Refusal(504, "gateway_timeout", error.message)
     told = {"provider": "upstream", "status": status, "message": error.message}
-    wait = None if error.retry_after is None else round(error.retry_after)
+    wait = None if error.retry_after is None else math.ceil(error.retry_after)
     return Refusal(502, "upstream_error", error.message, retry_after=wait, provider_error=told)

@@ -85,7 +85,8 @@ class Routes:
 def _proxy(url: str, name: str) -> httpx.Proxy:
     try:
         proxy = httpx.Proxy(url)
-        is_whole_url = bool(proxy.url.host)
+        # What is left over behind host and port may be the end of a password.
+        is_whole_url = bool(proxy.url.host) and proxy.url.path in {"", "/"} and url.count("@") < 2
     except (ValueError, UnicodeError, httpx.InvalidURL):
         is_whole_url = False
         proxy = None
