@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from meshapi import ChatCompletionParams, MeshAPI, MeshAPIError, RateLimitExceeded, __version__
-from meshapi.cli import main
-from meshapi.cli.pages import start_of_last_block
+from meshapi.cli import arguments, main
+from meshapi.cli.pages import end_of, start_of_last_block
 from meshapi.cli.statuses import STATUSES
 from meshapi.local import LocalGateway
 from tests.terminal import Terminal, aim, buffered, environment
@@ -271,6 +271,38 @@ def test_a_full_disk_is_one_sentence() -> None:
     assert (run.returncode, run.stderr) == (1, b"meshapi: No space left on device\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a full disk to try")
+def test_an_answer_comes_also_where_the_rest_cannot_be_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "meshapi", "chat", "--local", "--max-tokens", "3", "Hi"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            timeout=20,
+            check=False,
+        )
+
+    assert run.returncode == 0
+    assert run.stdout.strip()
+
+
+def test_ctrl_c_before_anything_has_begun_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(arguments, "parser", interrupted)
+
+    assert main(["chat", "Hi"]) == 130
+
+
+def test_words_that_are_no_text_are_sent_as_far_as_they_are(echo: LocalGateway) -> None:
+    assert main(["chat", "Hi \udcff"]) == 0
+    assert sent(echo)["messages"][0]["content"] == "Hi \ufffd"
+
+
 # --- chat, a conversation
 
 
@@ -452,6 +484,20 @@ def test_a_server_cannot_steer_the_terminal_with_an_error_or_a_name() -> None:
 )
 def test_a_block_ends_at_a_blank_line_outside_of_code(text: str, last: str) -> None:
     assert text[start_of_last_block(text) :] == last
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("a\nb", "a\nb"),
+        ("a\nb\nc\nd", "c\nd"),
+        ("```py\na\nb\nc", "```py\nb\nc"),
+        ("```py\na", "```py\na"),
+        ("", ""),
+    ],
+)
+def test_of_a_long_block_the_last_lines_are_read(text: str, end: str) -> None:
+    assert end_of(text, 2) == end
 
 
 # --- exit statuses
@@ -675,9 +721,33 @@ def test_meshapi_local_prints_what_a_client_needs_and_serves_it() -> None:
     assert len(re.findall(r"/v1/chat/completions", errors)) == 2
 
 
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        ({}, "MESHAPI_TOKEN='a;b'\n"),
+        (
+            {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "example.com"},
+            "MESHAPI_TOKEN='a;b' NO_PROXY=example.com,127.0.0.1 no_proxy=example.com,127.0.0.1\n",
+        ),
+    ],
+    ids=str,
+)
+def test_the_variables_can_be_pasted_and_lead_past_a_proxy(more: dict[str, str], line: str) -> None:
+    command = [sys.executable, "-m", "meshapi", "local", "--port", "0", "--token", "a;b"]
+    pipe = subprocess.PIPE
+    variables = {**os.environ, **more}
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=variables) as run:
+        assert run.stdout is not None
+        printed = run.stdout.readline()
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=20)
+
+    assert printed.partition(" ")[2].partition(" ")[2] == line
+
+
 def test_meshapi_local_serves_a_script_models_and_templates(tmp_path: Path) -> None:
     script = tmp_path / "script.jsonl"
-    script.write_text('{"reply": "as written"}\n')
+    script.write_text('{"reply": "as written"}\n', encoding="utf-8-sig")
     more = ["--model", "acme/new", "--template", "greeting=Greet {{name}}.", "--rpd", "9"]
     command = [sys.executable, "-m", "meshapi", "local", "--port", "0", "--script", str(script)]
     with subprocess.Popen([*command, *more], stdout=subprocess.PIPE, text=True) as run:
@@ -696,6 +766,7 @@ def test_meshapi_local_serves_a_script_models_and_templates(tmp_path: Path) -> N
     ("arguments", "words"),
     [
         (["--answers", "script"], "--script FILE"),
+        (["--upstream", "garbage"], "--upstream: "),
         (["--script", "/does/not/exist"], "/does/not/exist cannot be read"),
     ],
     ids=str,

@@ -114,7 +114,17 @@ def test_ipv6_in_no_proxy_is_understood_over_a_socket(
     assert proxy.requests == []
 
 
-@pytest.mark.parametrize("bad", ["socks5://127.0.0.1:1", "ftp://127.0.0.1", "http://[::1", "//"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "socks5://127.0.0.1:1",
+        "ftp://127.0.0.1",
+        "http://[::1",
+        "//",
+        "http://user:pass/word@127.0.0.1:1",
+        "http://user:pass@word@127.0.0.1:1",
+    ],
+)
 def test_a_bad_proxy_of_the_environment_is_named_where_it_would_be_used(
     bad: str, colour: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:

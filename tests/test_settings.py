@@ -138,6 +138,7 @@ def test_a_missing_token_is_one_sentence_in_a_short_traceback(tmp_path: Path) ->
         ({"base_url": "https://a:99999"}, "no URL"),
         ({"base_url": "https://me:pass@a"}, "password"),
         ({"base_url": "https://a?x=1"}, "before the"),
+        ({"base_url": "https://a/v1/chat/completions/"}, "before /chat/completions"),
         ({"base_url": 5}, "base_url"),
         ({"api_version": ""}, "api_version"),
         ({"api_version": "latest"}, "api_version"),
