@@ -491,7 +491,10 @@ def test_a_block_ends_at_a_blank_line_outside_of_code(text: str, last: str) -> N
     [
         ("a\nb", "a\nb"),
         ("a\nb\nc\nd", "c\nd"),
-        ("```py\na\nb\nc", "```py\nb\nc"),
+        ("```py\na\nb\nc", "```\nb\nc"),
+        ("Here:\n```py\na\nb\nc", "```\nb\nc"),
+        ("```\na\n```\nb\nc", "b\nc"),
+        ("| a |\n|---|\n| 1 |\n| 2 |\n| 3 |", "| a |\n|---|\n| 2 |\n| 3 |"),
         ("```py\na", "```py\na"),
         ("", ""),
     ],

@@ -202,7 +202,7 @@ def test_the_doctor_names_the_proxy_without_its_password(
     assert "hunter2" not in out
     assert "someone" not in out
     assert "!!  connection  No connection to 127.0.0.1, port 1: " in out
-    assert "of the proxy" in out
+    assert "Correct HTTPS_PROXY" in out
     assert "--  call" in out
 
 

@@ -6,8 +6,11 @@ import asyncio
 import json
 import random
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, cast
 
 import jsonschema
@@ -18,13 +21,15 @@ from meshapi import (
     ChatCompletionParams,
     ChatCompletionResponse,
     GatewayTimeout,
+    MeshAPIError,
     ModelNotFound,
+    Timeout,
     UnprocessableEntity,
     UpstreamError,
 )
 from meshapi.local import LocalGateway
 from meshapi.local.babble import babble, tokens_of
-from tests.colours import Sync
+from tests.colours import Client, Sync
 from tests.wire_server import WireServer, events, response
 
 WEATHER: dict[str, Any] = {
@@ -538,15 +543,66 @@ def test_a_stream_of_an_upstream_is_booked_once_whatever_it_tells(stream: str, r
     assert 1 <= used.completion_tokens <= reads + 1
 
 
+@pytest.mark.parametrize(
+    "fault", ["disconnect", "corrupt", "one_byte_writes", "slow; seconds=0.01", "stall; after=0"]
+)
+@pytest.mark.parametrize("way", ["socket", "process"])
+def test_an_upstream_s_answer_that_is_spoilt_is_booked_once(
+    fault: str, way: str, colour: Sync, upstream: WireServer
+) -> None:
+    with LocalGateway(upstream=upstream.url) as gateway:
+        client = in_either_way(way, colour, gateway)
+        hasty = client.with_options(timeout=Timeout(total=0.3, first_event=0.3, idle=0.3))
+        with suppress(MeshAPIError):
+            headers = {"x-meshapi-fault": fault}
+            stream = hasty.chat.completions.stream(asked(), headers=headers)
+            colour.take(stream, 1)
+            colour.settle(stream.close())
+        assert soon(lambda: None in gateway.usage)
+        colour.settle(client.close())
+
+    assert gateway.usage[None].requests == 1
+
+
+def in_either_way(way: str, colour: Sync, gateway: LocalGateway) -> Client:
+    """A client over a socket, or in this process."""
+    if way == "socket":
+        return colour.client(base_url=gateway.base_url, token=gateway.token, max_retries=0)
+    return (
+        gateway.client(max_retries=0)
+        if colour.name == "sync"
+        else gateway.async_client(max_retries=0)
+    )
+
+
+def test_a_program_ends_though_an_upstream_does_not_answer() -> None:
+    program = """
+import asyncio, sys
+from meshapi import ChatCompletionParams
+from meshapi.local import LocalGateway
+
+async def main():
+    client = LocalGateway(upstream=sys.argv[1]).async_client(max_retries=0)
+    question = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
+    call = asyncio.ensure_future(client.chat.completions.create(question))
+    await asyncio.sleep(0.2)
+    call.cancel()
+
+asyncio.run(main())
+"""
+    with WireServer([60.0]) as server:
+        command = [sys.executable, "-c", program, server.url]
+        run = subprocess.run(command, capture_output=True, timeout=20, check=False)
+
+    assert run.returncode == 0, run.stderr
+
+
 @pytest.mark.parametrize("way", ["socket", "process"])
 def test_who_leaves_a_stream_ends_it_at_the_upstream_too(way: str, colour: Sync) -> None:
     with LocalGateway() as upstream:
         upstream.fail("stall", after=2, seconds=60)
         with LocalGateway(upstream=upstream.base_url, upstream_token=upstream.token) as gateway:
-            client = colour.client(base_url=gateway.base_url, token=gateway.token)
-            if way == "process":
-                is_sync = colour.name == "sync"
-                client = gateway.client() if is_sync else gateway.async_client()
+            client = in_either_way(way, colour, gateway)
             stream = client.chat.completions.stream(asked())
             colour.take(stream, 2)
             time.sleep(0.1)  # By now somebody waits in the silence.

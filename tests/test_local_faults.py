@@ -262,8 +262,9 @@ def test_a_header_that_asks_for_no_fault_there_is_gets_422(
 @pytest.mark.parametrize(
     ("kind", "options", "words"),
     [
-        (200, {}, "kind"),
-        (304, {}, "304"),
+        (200, {}, "no status from 300 to 599"),
+        (304, {}, "304 has no body"),
+        ("stall", {"secs": 1}, "has no secs: it has code, "),
         (429, {"retry_after_header": "1\r\nx: y"}, "retry_after_header"),
         (429, {"retry_after_body": float("nan")}, "retry_after_body"),
         ("explode", {}, "kind"),

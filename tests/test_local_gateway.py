@@ -479,7 +479,8 @@ def test_a_limit_that_is_none_is_refused(limits: dict[str, Any], own: LocalGatew
     with pytest.raises(ValueError, match=r"\w"):
         own.limit(**limits)
     with pytest.raises(ValueError, match=r"\w"):
-        own.add_key(**limits)
+        own.add_key("rsk_refused", **limits)
+    assert ask(own, token="rsk_refused").status_code == 401
 
 
 def test_a_price_that_is_none_is_refused(own: LocalGateway) -> None:
@@ -608,6 +609,17 @@ def test_those_who_wait_at_the_same_time_wait_together(colour: Sync, own: LocalG
 
     assert [each.meta.attempts for each in answers] == [2] * 5
     assert 50 <= own.clock.time() - begun < 90
+
+
+def test_every_clock_that_skips_moves(own: LocalGateway) -> None:
+    other = LocalGateway()
+    client = own.client()
+    own.limit(rpm=1)
+
+    with own.skip_waits(), other.skip_waits():
+        attempts = [client.chat.completions.create(QUESTION).meta.attempts for _ in range(2)]
+
+    assert attempts == [1, 2]
 
 
 def test_clients_wait_again_whoever_stops_skipping_first() -> None:

@@ -77,13 +77,13 @@ def examine(model: str | None, *, makes_call: bool) -> Iterator[Finding]:
         elif missing := [each for each in needs if each in broken]:
             finding = Finding(Verdict.SKIPPED, what, f"not looked at without: {missing[0]}")
         else:
-            finding = _found(what, look)
+            finding = _found(what, look, visit.place_of(what))
         if finding.status:
             broken.add(what)
         yield finding
 
 
-def _found(what: str, look: Callable[[], str]) -> Finding:
+def _found(what: str, look: Callable[[], str], place: str) -> Finding:
     try:
         return Finding(Verdict.OK, what, look())
     except _Skip as why:
@@ -93,7 +93,7 @@ def _found(what: str, look: Callable[[], str]) -> Finding:
         return Finding(Verdict.DOUBTFUL, what, detail, advice)
     except MeshAPIError as error:
         detail = f"{error} ({type(error).__name__})" if what == "call" else str(error)
-        return Finding(Verdict.FAILED, what, detail, _advice(what, error), status_of(error))
+        return Finding(Verdict.FAILED, what, detail, _advice(place, error), status_of(error))
 
 
 class _Visit:
@@ -109,6 +109,11 @@ class _Visit:
         self._routes: Routes | None = None
         self._proxy_scheme: str | None = None
         self._answer: Meta | None = None
+
+    def place_of(self, what: str) -> str:
+        """Where to mend what is wrong: behind a proxy, the way that is looked at leads there."""
+        is_way = what in {"DNS", "connection"}
+        return "proxy" if is_way and self._proxy_scheme else what
 
     def looks(self) -> list[tuple[str, Callable[[], str], set[str]]]:
         """What is looked at, in which order, and what each rests on."""
@@ -160,12 +165,7 @@ class _Visit:
     def _connect(self) -> str:
         assert self._routes is not None
         trust = self._routes.trust_for(self._proxy_scheme or self._scheme)
-        way = " of the proxy" if self._proxy_scheme else ""
-        try:
-            return connect(self._host, self._port, trust) + way
-        except ConnectionFailed as error:
-            error.message += way
-            raise
+        return connect(self._host, self._port, trust)
 
     def _call(self) -> str:
         fields = {} if self._model is None else {"model": self._model}
@@ -232,9 +232,9 @@ _WHAT_TO_DO = {
 }
 
 
-def _advice(what: str, error: MeshAPIError) -> str:
-    if what in _WHAT_TO_DO:
-        return _WHAT_TO_DO[what]
+def _advice(place: str, error: MeshAPIError) -> str:
+    if place in _WHAT_TO_DO:
+        return _WHAT_TO_DO[place]
     if isinstance(error, Unauthorized):
         return "The gateway does not know this key: copy it again, or make a new one."
     if isinstance(error, InvalidResponse):

@@ -65,7 +65,7 @@ class MarkdownPage:
     def write(self, piece: str) -> None:
         """Show the next piece."""
         self._growing += harmless(piece)
-        if "\n" in self._growing:
+        if "\n" in piece:
             self._print_finished()
         self._shown_live().update(_Tail(self._growing))
 
@@ -123,10 +123,15 @@ def _markdown(text: str) -> Markdown:
 
 
 def end_of(text: str, lines: int) -> str:
-    """The last lines of a block; what is inside of a fence stays inside of it."""
-    first, *rest = text.splitlines(keepends=True) or [""]
-    opener = first if _fence_after(first.strip(), "") and len(rest) > lines else ""
-    return opener + "".join(rest[-lines:]) if len(rest) > lines else text
+    """The last lines of a block, inside of the fence or below the head of the table they are in."""
+    every = text.splitlines(keepends=True)
+    dropped, kept = every[:-lines], every[-lines:]
+    fence = ""
+    for line in dropped:
+        fence = _fence_after(line.strip(), fence)
+    is_table = len(dropped) > 1 and not dropped[1].strip("|:- \n") and "-" in dropped[1]
+    head = [f"{fence}\n"] if fence else dropped[: 2 * is_table]
+    return "".join([*head, *kept])
 
 
 def start_of_last_block(text: str) -> int:

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from meshapi.local.replies import Reply
 from meshapi.local.requests import RecordedRequest
 from meshapi.local.service import Service
-from meshapi.local.waiting import pieces_of, replied
+from meshapi.local.waiting import leave, pieces_of, replied
 
 
 class App:
@@ -29,12 +29,18 @@ class App:
         with suppress(ClientDisconnect):
             request = await _received(Request(scope, receive))
             reply = await replied(self._service, request)
-            await asyncio.sleep(reply.delay)
-            if reply.never_comes:
-                await self._drop(scope, receive)
-            else:
-                body = self._body(reply, scope)
-                await StreamingResponse(body, reply.status, reply.headers)(scope, receive, send)
+            try:
+                await self._answer(reply, scope, receive, send)
+            finally:
+                leave(reply)
+
+    async def _answer(self, reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(reply.delay)
+        if reply.never_comes:
+            await self._drop(scope, receive)
+        else:
+            body = self._body(reply, scope)
+            await StreamingResponse(body, reply.status, reply.headers)(scope, receive, send)
 
     async def _drop(self, scope: Scope, receive: Receive) -> None:
         self._abort(scope)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -27,11 +27,12 @@ class Clock:
     def reset(self) -> None:
         """Go back to the real time."""
         self._standing: float | None = None
-        self._ahead = 0.0
+        self.ahead = 0.0
+        """By how many seconds it was moved."""
 
     def time(self) -> float:
         """The moment, in seconds since 1970."""
-        return time.time() + self._ahead if self._standing is None else self._standing
+        return time.time() + self.ahead if self._standing is None else self._standing
 
     def set(self, moment: datetime | float) -> None:
         """Stand still at a moment: a `datetime` with its zone, or seconds since 1970.
@@ -65,68 +66,60 @@ class Clock:
         """While this is open, no client of this process waits before a retry: the clock moves.
 
         Clients that wait at the same time wait together. Deadlines move with the clock, so that
-        what would come too late still does.
+        what would come too late still does. All clocks that are open move.
         """
-        _begin_to_skip(self)
+        with _lock:
+            _open.append(self)
+            _use(_SKIPPING)
         try:
             yield
         finally:
-            _end_to_skip(self)
+            with _lock:
+                _open.remove(self)
+                _use(_SKIPPING if _open else _WAITING)
 
-    def monotonic(self) -> float:
-        """The time that clients measure, while they skip waits."""
-        return time.monotonic() + self._ahead
-
-    def sleep(self, seconds: float) -> None:
-        """Wait without waiting."""
-        until = self._ahead + seconds
-        time.sleep(_TOGETHER)
-        self._move_to(until)
-
-    async def async_sleep(self, seconds: float) -> None:
-        """Wait without waiting."""
-        until = self._ahead + seconds
-        await async_sleep(_TOGETHER)
-        self._move_to(until)
-
-    def _move_to(self, ahead: float) -> None:
+    def move_to(self, ahead: float) -> None:
+        """Move on until so many seconds before the real time, unless it is there already."""
         with self._lock:
-            self._move(max(0.0, ahead - self._ahead))
+            self._move(max(0.0, ahead - self.ahead))
 
     def _move(self, seconds: float) -> None:
-        self._ahead += seconds
+        self.ahead += seconds
         if self._standing is not None:
             self._standing += seconds
 
 
-# The clocks whose `skip_waits` is open, and what clients waited by before: the last one counts.
-_skipping: list[Clock] = []
-_before = [
-    (kind, name, vars(kind)[name])
-    for kind in (Transport, AsyncTransport)
-    for name in ("clock", "sleep")
-]
+def _monotonic() -> float:
+    return time.monotonic() + max((clock.ahead for clock in _open), default=0.0)
 
 
-def _begin_to_skip(clock: Clock) -> None:
-    _skipping.append(clock)
-    _use(_skipping[-1])
+def _sleep(seconds: float) -> None:
+    goals = [(clock, clock.ahead + seconds) for clock in _open]
+    time.sleep(_TOGETHER)
+    for clock, ahead in goals:
+        clock.move_to(ahead)
 
 
-def _end_to_skip(clock: Clock) -> None:
-    _skipping.remove(clock)
-    if _skipping:
-        _use(_skipping[-1])
-        return
-    for kind, name, value in _before:
-        setattr(kind, name, value)
+async def _async_sleep(seconds: float) -> None:
+    goals = [(clock, clock.ahead + seconds) for clock in _open]
+    await async_sleep(_TOGETHER)
+    for clock, ahead in goals:
+        clock.move_to(ahead)
 
 
-def _use(clock: Clock) -> None:
-    for kind, name, value in (
-        (Transport, "clock", clock.monotonic),
-        (Transport, "sleep", clock.sleep),
-        (AsyncTransport, "clock", clock.monotonic),
-        (AsyncTransport, "sleep", clock.async_sleep),
-    ):
+_open: list[Clock] = []
+_lock = threading.Lock()
+
+# What clients tell the time and wait by, while a clock is open, and else.
+_SKIPPING = (
+    (Transport, "clock", staticmethod(_monotonic)),
+    (Transport, "sleep", staticmethod(_sleep)),
+    (AsyncTransport, "clock", staticmethod(_monotonic)),
+    (AsyncTransport, "sleep", staticmethod(_async_sleep)),
+)
+_WAITING = tuple((kind, name, vars(kind)[name]) for kind, name, _ in _SKIPPING)
+
+
+def _use(attributes: Iterable[tuple[type, str, object]]) -> None:
+    for kind, name, value in attributes:
         setattr(kind, name, value)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import chain
 from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter
 from typing_extensions import TypedDict
 
+from meshapi.local.checking import checked
 from meshapi.local.refusal import JSONObject, Refusal, invalid
 from meshapi.local.replies import DONE, Cut, Piece, Reply, event, page, streamed, whole
 
@@ -77,7 +79,7 @@ class FaultOptions(TypedDict, total=False):
 class Fault:
     """One thing that goes wrong with one request, after all checks have passed."""
 
-    kind: Annotated[int, Strict(), Field(ge=300, le=599), AfterValidator(_with_body)] | FaultName
+    kind: int | FaultName
     """A status to answer with, or the name of what goes wrong."""
 
     options: FaultOptions
@@ -132,7 +134,10 @@ class Fault:
         return before, rest
 
 
-_FAULT = TypeAdapter(Fault)
+_KIND = TypeAdapter[int | FaultName](
+    Annotated[int, Strict(), Field(ge=300, le=599), AfterValidator(_with_body)] | FaultName
+)
+_OPTIONS = TypeAdapter(FaultOptions)
 
 
 def fault_of(kind: object, options: Mapping[str, object]) -> Fault:
@@ -141,16 +146,9 @@ def fault_of(kind: object, options: Mapping[str, object]) -> Fault:
     Raises:
         ValueError: there is no such fault or option, or it is out of its bounds.
     """
-    try:
-        return _FAULT.validate_python({"kind": kind, "options": options})
-    except ValidationError as error:
-        problem = error.errors()[0]
-    if problem["loc"][0] == "kind":
-        names = ", ".join(get_args(FaultName))
-        raise ValueError(
-            f"The kind {kind!r} is neither a status from 300 to 599 nor one of {names}"
-        )
-    raise ValueError(f"The fault's {problem['loc'][1]}: {problem['msg']}")
+    names = ", ".join(get_args(FaultName))
+    known = checked(_KIND, kind, f"The kind {kind!r} is no status from 300 to 599, nor of {names}")
+    return Fault(known, checked(_OPTIONS, options, "A fault", FaultOptions.__annotations__))
 
 
 def fault_asked(headers: Mapping[str, str]) -> Fault | None:
@@ -165,7 +163,7 @@ def fault_asked(headers: Mapping[str, str]) -> Fault | None:
     pairs = (each.partition("=") for each in fields if each)
     options = {name.strip(): value.strip() for name, _, value in pairs}
     try:
-        return fault_of(int(kind) if kind.isdecimal() else kind, options)
+        return fault_of(int(kind) if re.fullmatch("[0-9]{3}", kind) else kind, options)
     except ValueError as problem:
         message = str(problem)
     detail = {"loc": ["header", HEADER], "msg": message, "type": "value_error"}

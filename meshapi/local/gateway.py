@@ -204,8 +204,9 @@ class LocalGateway:
             ValueError: a limit is no number of 0 or more.
         """
         token = token or f"rsk_{secrets.token_hex(13).upper()}"
-        self._service.rules.keys[token] = Key(active, default_model)
-        self._service.rules.keys[token].limit(limits)
+        key = Key(active, default_model)
+        key.limit(limits)
+        self._service.rules.keys[token] = key
         return token
 
     def add_model(self, name: str, *, prompt: Dollars = 0, completion: Dollars = 0) -> None:
@@ -233,7 +234,7 @@ class LocalGateway:
         """While this is open, no client of this process waits before a retry: the clock moves.
 
         Clients that wait at the same time wait together. Deadlines move with the clock, so that
-        what would come too late still does.
+        what would come too late still does. All clocks that are open move.
         """
         return self.clock.skip_waits()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import aclosing, contextmanager
 
 import httpx
 
@@ -34,15 +34,17 @@ class InProcessTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Answer, as a server would."""
         request.read()
         reply = self._service.respond(_received(request))
-        _wait(reply.delay, request)
-        return _response(reply, request)
+        with _left_if_it_fails(reply):
+            _wait(reply.delay, request)
+            return _response(reply, request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer, as a server would."""
         await request.aread()
         reply = await replied(self._service, _received(request))
-        await _async_wait(reply.delay, request)
-        return _response(reply, request)
+        with _left_if_it_fails(reply):
+            await _async_wait(reply.delay, request)
+            return _response(reply, request)
 
 
 class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -74,6 +76,15 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Make no more of it."""
         leave(self._reply)
+
+
+@contextmanager
+def _left_if_it_fails(reply: Reply) -> Generator[None]:
+    try:
+        yield
+    except BaseException:
+        leave(reply)
+        raise
 
 
 def _received(request: httpx.Request) -> RecordedRequest:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, TypeAlias
 
-from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, Strict, TypeAdapter
 from typing_extensions import TypedDict
 
 from meshapi.local.babble import tokens_of
+from meshapi.local.checking import checked
 from meshapi.local.clock import Clock
 from meshapi.local.refusal import Refusal, invalid
 from meshapi.local.requests import (
@@ -98,14 +99,6 @@ class Limits(TypedDict, total=False):
 _LIMITS = TypeAdapter(Limits)
 
 
-def _checked(limits: Limits) -> Limits:
-    try:
-        return _LIMITS.validate_python(limits)
-    except ValidationError as error:
-        problem = error.errors()[0]
-    raise ValueError(f"The limit {problem['loc'][0]}: {problem['msg']}")
-
-
 def dollars(amount: Dollars) -> Decimal:
     """Read an amount.
 
@@ -137,7 +130,7 @@ class Key:
         Raises:
             ValueError: there is no such limit, or it is no number of 0 or more.
         """
-        cap = _checked(limits).get("spend_cap_usd")
+        cap = checked(_LIMITS, limits, "A limit", Limits.__annotations__).get("spend_cap_usd")
         self.spend_cap_usd = None if cap is None else dollars(cap)
         self._windows = (
             Window(limits.get("rpm"), 60, "Requests-per-minute"),

@@ -7,15 +7,16 @@ import random
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Required, cast
+from typing import Annotated, Required, TypeAlias, cast
 
-from pydantic import ConfigDict, Field, GetPydanticSchema, Strict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, GetPydanticSchema, Strict, TypeAdapter
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from meshapi._core.checks import fields_of
 from meshapi.local.answers import Called, Said, drawn_arguments, new_call_id
 from meshapi.local.babble import tokens_of
+from meshapi.local.checking import checked
 from meshapi.local.faults import Fault, fault_of
 from meshapi.local.refusal import JSONObject, Refusal
 from meshapi.local.requests import Tool
@@ -62,11 +63,15 @@ class ReplyOptions(TypedDict, total=False):
     """Why it stopped; `tool_calls` or `stop` unless given."""
 
 
+Content: TypeAlias = str | Mapping[str, object] | list[object] | None
+"""What is said: a text, or JSON."""
+
+
 @dataclass(frozen=True, slots=True)
 class Canned:
     """What is answered to one request, instead of what a model would say."""
 
-    content: Annotated[str, Strict()] | Mapping[str, object] | list[object] | None
+    content: Content
     options: ReplyOptions
 
     def said(self, asked: Admitted) -> Said:
@@ -120,9 +125,7 @@ class Script:
         Raises:
             ValueError: `times` is below 1.
         """
-        if times < 1:
-            raise ValueError("times counts requests: 1 or more")
-        self._turns.extend([turn] * times)
+        self._turns.extend([turn] * checked(_TIMES, times, "times"))
 
     def next(self) -> Turn:
         """Take the next turn; one without any order where there is none."""
@@ -147,17 +150,18 @@ class Script:
             self.add(turn, times)
 
 
-_TIMES = TypeAdapter(Annotated[int, Field(ge=1)])
-_CANNED = TypeAdapter(Canned)
+_TIMES = TypeAdapter(Annotated[int, Strict(), Field(ge=1)])
+_CONTENT = TypeAdapter[Content](Content, config=ConfigDict(strict=True))
+_OPTIONS = TypeAdapter(ReplyOptions)
 
 
 def _scripted(number: int, line: str) -> tuple[Turn, int]:
     try:
         fields = dict(fields_of(from_json(line)))
-        times = _TIMES.validate_python(fields.pop("times", 1))
+        times = checked(_TIMES, fields.pop("times", 1), "times")
         return _turn(fields), times
     except ValueError as problem:
-        raise ValueError(f"Line {number} of the script: {_short(problem)}") from None
+        raise ValueError(f"Line {number} of the script: {problem}") from None
 
 
 def _turn(fields: JSONObject) -> Turn:
@@ -181,23 +185,12 @@ def canned_of(content: object, options: Mapping[str, object]) -> Canned:
         _json([content, options]).encode()
     except (TypeError, ValueError) as error:
         raise ValueError(f"This has no form in JSON: {error}") from None
-    try:
-        return _CANNED.validate_python({"content": content, "options": options})
-    except ValidationError as error:
-        problem = error.errors()[0]
-    name = next(step for step in problem["loc"] if step != "options")
-    raise ValueError(f"The reply's {name}: {problem['msg']}")
+    content = checked(_CONTENT, content, "The content of a reply")
+    return Canned(content, checked(_OPTIONS, options, "A reply", ReplyOptions.__annotations__))
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _short(problem: ValueError) -> str:
-    if not isinstance(problem, ValidationError):
-        return str(problem)
-    first = problem.errors()[0]
-    return f"{'.'.join(str(step) for step in first['loc'])} {first['msg']}".strip()
 
 
 def _called(call: str | ScriptedCall, asked: Admitted, dice: random.Random) -> Called:

@@ -6,13 +6,12 @@ It decides everything and waits for nothing; only an upstream makes it wait.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from meshapi._core.checks import fields_of
-from meshapi.local.answers import Answer, Said, Spoken, text_of
-from meshapi.local.babble import tokens_of
+from meshapi.local.answers import Answer, Said, Spoken
+from meshapi.local.bill import Bill
 from meshapi.local.catalogue import catalogue
 from meshapi.local.comparison import compared, comparison_events
 from meshapi.local.faults import fault_asked
@@ -82,15 +81,19 @@ class Service:
         asked = self.rules.admit(key, request.body)
 
         def answer(canned: Canned | None) -> Reply:
-            said = self._answer(asked, canned)
+            said, bill = self._answer(asked, canned), Bill(self.rules, asked)
             if not asked.request.stream:
-                (document,) = self._booked(asked, [said.whole()])
-                return whole(200, document, headers)
-            chunks = self._booked(asked, said.chunks())
+                return whole(200, bill.paid(said.whole()), headers)
+
+            def leave() -> None:
+                said.leave()
+                bill.pay()
+
+            chunks = bill.paid_at_the_end(said.chunks())
             # What a model of ours says is paid now, whether or not somebody reads it to the end.
             made = chunks if self.forward else list(chunks)
-            leave = said.leave if self.forward else None
-            return streamed(events(made, headers["x-request-id"]), headers, self.pause, leave)
+            frames = events(made, headers["x-request-id"])
+            return streamed(frames, headers, self.pause, leave if self.forward else None)
 
         return Work(asked.request.stream, answer)
 
@@ -101,8 +104,7 @@ class Service:
         def answer(canned: Canned | None) -> Reply:
             def ask(model: str, question: ChatRequest) -> JSONObject:
                 asked = Admitted(key, question, self.rules.routed([model]), question.messages)
-                (document,) = self._booked(asked, [self._answer(asked, canned).whole()])
-                return document
+                return Bill(self.rules, asked).paid(self._answer(asked, canned).whole())
 
             document = compared(comparison, messages, ask, self._now())
             if not comparison.stream:
@@ -121,24 +123,6 @@ class Service:
             return self.forward(asked)
         said = canned.said(asked) if canned else self.speak(asked)
         return Spoken(asked, said, self._now())
-
-    def _booked(self, asked: Admitted, documents: Iterable[JSONObject]) -> Iterator[JSONObject]:
-        """Tell the cost beside the usage, and book the last once nothing more is to come."""
-        prompt, completion = asked.prompt_tokens, 0
-        is_told = False
-        try:
-            for document in documents:
-                usage = fields_of(document.get("usage"))
-                if usage:
-                    is_told = True
-                    prompt, completion = _count(usage, "prompt"), _count(usage, "completion")
-                    cost = self.rules.cost(asked.model, prompt, completion)
-                    yield {**document, "cost": f"{cost:f}"}
-                else:
-                    completion += 0 if is_told else len(tokens_of(text_of(document)))
-                    yield document
-        finally:
-            self.rules.charge(asked, prompt, completion)
 
     def _now(self) -> int:
         return int(self.rules.clock.time())
@@ -181,8 +165,3 @@ def _version(pinned: str | None) -> str:
         message = f"X-Mesh-Version must be {_OLDEST} or {_NEWEST}, and be sent once"
         raise Refusal(400, "invalid_api_version", message)
     return versions.pop()
-
-
-def _count(usage: JSONObject, kind: str) -> int:
-    tokens = usage.get(f"{kind}_tokens")
-    return tokens if isinstance(tokens, int) else 0
