@@ -65,5 +65,10 @@ def check_error(envelope: dict[str, Any]) -> None:
 
 def check_chunk(chunk: dict[str, Any]) -> None:
     """Hold a chunk to what its parts share with a whole answer: the document only names it."""
-    choices = [{**each, "message": {"role": "assistant"}} for each in chunk["choices"]]
+    choices = [{**each, "message": _message(each["delta"])} for each in chunk["choices"]]
     check("ChatCompletionResponse", {**chunk, "object": "chat.completion", "choices": choices})
+
+
+def _message(delta: dict[str, Any]) -> dict[str, Any]:
+    """What a delta has of a message; a piece of a call is no call yet."""
+    return {"role": "assistant", **{k: v for k, v in delta.items() if k != "tool_calls"}}

@@ -96,6 +96,13 @@ def test_a_stream_is_chunks_then_usage_then_done(gateway: LocalGateway) -> None:
         {"object": "chat.completion.chunk", "id": "x", "created": 1, "choices": []},
         {"error": {"code": "unheard_of", "message": ""}, "request_id": "req"},
         {"error": {"code": "conflict"}, "request_id": "req"},
+        {
+            "object": "chat.completion.chunk",
+            "id": "x",
+            "created": 1,
+            "model": "m",
+            "choices": [{"index": 0, "delta": {"role": "poet"}}],
+        },
         {"error": "no object"},
         {"detail": "somebody else's"},
         {"object": "chat.completions", "choices": []},
