@@ -124,6 +124,7 @@ def test_what_is_not_as_published_is_found(document: object) -> None:
         ({**BODY, "temperature": 3}, "validation_error", ["body", "temperature"]),
         ({**BODY, "temperature": "1"}, "validation_error", ["body", "temperature"]),
         ({**BODY, "max_tokens": 0}, "validation_error", ["body", "max_tokens"]),
+        ({**BODY, "timeout": float("inf")}, "validation_error", ["body", "timeout"]),
         ({**BODY, "stream": None}, "validation_error", ["body", "stream"]),
         ({**BODY, "variables": {"a": 1}}, "validation_error", ["body", "variables", "a"]),
         (

@@ -226,7 +226,7 @@ class ChatRequest(Prompted):
     response_format: ResponseFormat | None = None
     reasoning_effort: Literal["none", "low", "medium", "high"] | None = None
     transforms: list[str] | None = None
-    timeout: Annotated[float, Field(gt=0)] | None = None
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     user: Annotated[str, Field(max_length=256)] | None = None
 
 

@@ -17,6 +17,7 @@ from meshapi import (
 from meshapi.local.refusal import JSONObject, Refusal
 from meshapi.local.rules import Admitted
 
+# How long a provider may take, unless the request says.
 _SECONDS = 300.0
 
 # What is Mesh's own, or has been dealt with by the rules.
