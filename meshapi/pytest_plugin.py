@@ -6,7 +6,6 @@ before a test asks for the fixture, which needs the extra `local`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -35,14 +34,15 @@ def mesh_gateway(
 
     Its clock stands at the beginning of 2026. Clients do not wait before a retry: the clock moves.
     """
+    from meshapi.local.environment import past_proxies
+
     gateway = _mesh_gateway_server.start()  # A test may have stopped it.
     gateway.reset()
     gateway.clock.set(_BEGINNING)
     monkeypatch.setenv("MESHAPI_BASE_URL", gateway.base_url)
     monkeypatch.setenv("MESHAPI_TOKEN", gateway.token)
-    direct = [os.environ.get("NO_PROXY"), os.environ.get("no_proxy"), "127.0.0.1"]
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, ",".join(filter(None, direct)))
+    for name, hosts in past_proxies().items():
+        monkeypatch.setenv(name, hosts)
     with gateway.skip_waits():
         yield gateway
     gateway.reset()

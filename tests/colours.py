@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeAlias, TypeVar, cast
 
 import httpx
+from typing_extensions import Unpack
 
 from meshapi import (
     AsyncChatCompletionStream,
@@ -18,6 +19,8 @@ from meshapi import (
     ChatCompletionStream,
     MeshAPI,
 )
+from meshapi._core.settings import ClientOptions
+from meshapi.local import LocalGateway
 
 T = TypeVar("T")
 Client: TypeAlias = MeshAPI | AsyncMeshAPI
@@ -31,6 +34,10 @@ class Sync:
 
     def client(self, **options: object) -> Client:
         return cast("Callable[..., MeshAPI]", MeshAPI)(**options)
+
+    def in_process(self, gateway: LocalGateway, **options: Unpack[ClientOptions]) -> Client:
+        """A client that asks a gateway without a socket."""
+        return gateway.client(**options)
 
     def mocked(self, answer: Callable[[httpx.Request], httpx.Response]) -> object:
         """An httpx client of the user's own, answering from memory."""
@@ -83,6 +90,9 @@ class Async(Sync):
 
     def client(self, **options: object) -> Client:
         return cast("Callable[..., AsyncMeshAPI]", AsyncMeshAPI)(**options)
+
+    def in_process(self, gateway: LocalGateway, **options: Unpack[ClientOptions]) -> Client:
+        return gateway.async_client(**options)
 
     def mocked(self, answer: Callable[[httpx.Request], httpx.Response]) -> object:
         return httpx.AsyncClient(transport=httpx.MockTransport(answer))

@@ -13,6 +13,7 @@ from meshapi.local.replies import Reply
 from meshapi.local.service import Service
 from tests.colours import Async, Sync
 from tests.published import check_document, is_known
+from tests.terminal import aim
 
 # The same examples in every run: what fails here fails everywhere.
 settings.register_profile("suite", derandomize=True, max_examples=500, deadline=None)
@@ -33,6 +34,20 @@ def gateway() -> Iterator[LocalGateway]:
     with LocalGateway() as gateway:
         gateway.add_template("support-reply", "You help {{company}} customers on {{plan}}.")
         yield gateway
+
+
+@pytest.fixture(scope="session")
+def _echoing() -> Iterator[LocalGateway]:
+    with LocalGateway(answers="echo") as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def echo(_echoing: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> LocalGateway:
+    """A gateway that says what it is told, and is where the environment points."""
+    _echoing.reset()
+    aim(monkeypatch, _echoing.base_url, _echoing.token)
+    return _echoing
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -28,20 +28,6 @@ QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
 WITHOUT_RICH = "sys.modules['rich'] = None"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[LocalGateway]:
-    with LocalGateway(answers="echo") as gateway:
-        yield gateway
-
-
-@pytest.fixture
-def echo(running: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> LocalGateway:
-    """A gateway that says what it is told, and is where the environment points."""
-    running.reset()
-    aim(monkeypatch, running.base_url, running.token)
-    return running
-
-
 @pytest.fixture(autouse=True)
 def _nothing_is_piped_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO())

@@ -6,7 +6,6 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -19,20 +18,6 @@ from meshapi.cli import main, network
 from meshapi.local import LocalGateway
 from tests.terminal import aim
 from tests.wire_server import WireServer, response
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[LocalGateway]:
-    with LocalGateway(answers="echo") as gateway:
-        yield gateway
-
-
-@pytest.fixture
-def echo(running: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> LocalGateway:
-    """A gateway that says what it is told, and is where the environment points."""
-    running.reset()
-    aim(monkeypatch, running.base_url, running.token)
-    return running
 
 
 def found(capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, str]]:

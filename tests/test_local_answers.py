@@ -568,11 +568,7 @@ def in_either_way(way: str, colour: Sync, gateway: LocalGateway) -> Client:
     """A client over a socket, or in this process."""
     if way == "socket":
         return colour.client(base_url=gateway.base_url, token=gateway.token, max_retries=0)
-    return (
-        gateway.client(max_retries=0)
-        if colour.name == "sync"
-        else gateway.async_client(max_retries=0)
-    )
+    return colour.in_process(gateway, max_retries=0)
 
 
 def test_a_program_ends_though_an_upstream_does_not_answer() -> None:

@@ -42,13 +42,10 @@ def served() -> Iterator[LocalGateway]:
 def client(request: pytest.FixtureRequest, colour: Sync, served: LocalGateway) -> Iterator[Client]:
     """A client over a socket, or without one, in either colour."""
     served.reset()
-    client: Client
     if request.param == "socket":
         client = colour.client(base_url=served.base_url, token=served.token, max_retries=0)
-    elif colour.name == "sync":
-        client = served.client(max_retries=0)
     else:
-        client = served.async_client(max_retries=0)
+        client = colour.in_process(served, max_retries=0)
     yield client
     colour.settle(client.close())
 

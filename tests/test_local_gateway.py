@@ -539,7 +539,7 @@ def test_requests_are_kept_as_they_came(gateway: LocalGateway) -> None:
 
 def test_an_in_process_client_needs_no_server(colour: Sync) -> None:
     gateway = LocalGateway(answers="echo")
-    client = gateway.client() if colour.name == "sync" else gateway.async_client()
+    client = colour.in_process(gateway)
 
     assert colour.settle(client.chat.completions.create(QUESTION)).text == "Hi"
     assert "".join(colour.text_of(client.chat.completions.stream(QUESTION))) == "Hi"
@@ -585,7 +585,7 @@ def test_a_reset_forgets_everything(own: LocalGateway) -> None:
 
 def test_skipped_waits_move_the_clock_and_the_deadline(colour: Sync, own: LocalGateway) -> None:
     own.limit(rpm=1)
-    patient = own.client() if colour.name == "sync" else own.async_client()
+    patient = colour.in_process(own)
     hasty = patient.with_options(timeout=Timeout(total=100))
     begun = own.clock.time()
 
@@ -609,7 +609,7 @@ def test_those_who_wait_at_the_same_time_wait_together(
 ) -> None:
     """Five waits of 50 s are over after 50 s, so that nobody's 90 s are."""
     monkeypatch.setattr(clock, "_TOGETHER", 0.3)  # A slow machine begins them further apart.
-    client = own.client() if colour.name == "sync" else own.async_client()
+    client = colour.in_process(own)
     hasty = client.with_options(timeout=90)
     begun = own.clock.time()
     own.fail(429, retry_after=50, times=5)

@@ -106,7 +106,7 @@ class Settings:
         Raises:
             ConfigurationError: there is no token, or an option cannot work.
         """
-        name = next((each for each in TOKEN_VARIABLES if os.environ.get(each)), None)
+        name = token_variable()
         if "token" not in options and name is None:
             raise ConfigurationError(NO_TOKEN)
         given = "base_url" in options
@@ -145,6 +145,11 @@ class Settings:
 NO_TOKEN = (
     "No token: set MESHAPI_TOKEN, pass token=, or run `meshapi local`, which needs no account"
 )
+
+
+def token_variable() -> str | None:
+    """The variable of the environment that holds the token."""
+    return next((each for each in TOKEN_VARIABLES if os.environ.get(each)), None)
 
 
 def check_names(options: Mapping[str, object], known: type) -> None:

@@ -17,7 +17,7 @@ import meshapi
 from meshapi._client import MeshAPI
 from meshapi._core.connections.routes import Routes
 from meshapi._core.meta import Meta
-from meshapi._core.settings import NO_TOKEN, TOKEN_VARIABLES, Settings
+from meshapi._core.settings import NO_TOKEN, Settings, token_variable
 from meshapi._core.token import Token
 from meshapi._version import __version__
 from meshapi.cli.network import addresses_of, connect
@@ -205,7 +205,7 @@ def _versions() -> str:
 
 
 def _key() -> str:
-    name = next((each for each in TOKEN_VARIABLES if os.environ.get(each)), None)
+    name = token_variable()
     if name is None:
         raise ConfigurationError(NO_TOKEN)
     key = os.environ[name]

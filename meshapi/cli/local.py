@@ -15,6 +15,7 @@ from meshapi.cli.printing import tell
 from meshapi.cli.statuses import OK
 from meshapi.errors import ConfigurationError
 from meshapi.local import LocalGateway
+from meshapi.local.environment import past_proxies
 
 _UPSTREAM_TOKEN = "MESHAPI_UPSTREAM_TOKEN"
 """Not an option: the list of processes would show it."""
@@ -42,8 +43,7 @@ def _variables(gateway: LocalGateway) -> list[str]:
     """What makes any client of this machine call the gateway, also past a proxy."""
     named = {"MESHAPI_BASE_URL": gateway.base_url, "MESHAPI_TOKEN": gateway.token}
     if any(os.environ.get(name) for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")):
-        direct = os.environ.get("no_proxy", os.environ.get("NO_PROXY"))
-        named["NO_PROXY"] = named["no_proxy"] = ",".join(filter(None, [direct, "127.0.0.1"]))
+        named |= past_proxies()
     return [f"{name}={shlex.quote(value)}" for name, value in named.items()]
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from meshapi._core.checks import fields_of, items_of
+from meshapi._core.models import JSONObject
 from meshapi.local.babble import Babbled, babble, bounded, tokens_of
-from meshapi.local.refusal import JSONObject, Refusal
+from meshapi.local.refusal import Refusal
 from meshapi.local.requests import ChatRequest, Tool
 from meshapi.local.rules import Admitted
 
@@ -200,6 +201,15 @@ def drawn_arguments(tool: Tool, dice: random.Random) -> str:
     return _drawn(tool.function.parameters or {"type": "object"}, dice)
 
 
+def json_text(value: object) -> str:
+    """A value as a model would write it.
+
+    Raises:
+        TypeError, ValueError: it has no form in JSON.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
 def new_call_id() -> str:
     """An id for a call: another one for each, whatever the seed, as its answer refers to it."""
     return f"call_{uuid.uuid4().hex[:24]}"
@@ -209,7 +219,7 @@ def _drawn(schema: object, dice: random.Random) -> str:
     from meshapi.local.schemas import Unsatisfiable, instance_of  # Only schemas need its libraries.
 
     try:
-        return json.dumps(instance_of(schema, dice), ensure_ascii=False)
+        return json_text(instance_of(schema, dice))
     except Unsatisfiable as problem:
         message = f"The local model cannot follow this schema: {problem}"
     raise Refusal(422, "unprocessable_entity", message)

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from meshapi._core.checks import fields_of
+from meshapi._core.models import JSONObject
 from meshapi.local.answers import text_of
 from meshapi.local.babble import tokens_of
-from meshapi.local.refusal import JSONObject
 from meshapi.local.rules import Admitted, Rules
 
 
@@ -19,8 +19,8 @@ class Bill:
         """Begin with what was asked."""
         self._rules = rules
         self._asked = asked
-        self._prompt, self._completion = asked.prompt_tokens, 0
-        self._is_told = False
+        self._told: tuple[int, int] | None = None
+        self._counted = 0
         self._lock = threading.Lock()
         self._is_paid = False
 
@@ -41,16 +41,16 @@ class Bill:
         with self._lock:
             if not self._is_paid:
                 self._is_paid = True
-                self._rules.charge(self._asked, self._prompt, self._completion)
+                prompt, completion = self._told or (self._asked.prompt_tokens, self._counted)
+                self._rules.charge(self._asked, prompt, completion)
 
     def _priced(self, document: JSONObject) -> JSONObject:
         usage = fields_of(document.get("usage"))
         if not usage:
-            self._completion += 0 if self._is_told else len(tokens_of(text_of(document)))
+            self._counted += len(tokens_of(text_of(document)))
             return document
-        self._is_told = True
-        self._prompt, self._completion = _count(usage, "prompt"), _count(usage, "completion")
-        cost = self._rules.cost(self._asked.model, self._prompt, self._completion)
+        self._told = _count(usage, "prompt"), _count(usage, "completion")
+        cost = self._rules.cost(self._asked.model, *self._told)
         return {**document, "cost": f"{cost:f}"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from meshapi.local.refusal import JSONObject
+from meshapi._core.models import JSONObject
 from meshapi.local.rules import Price
 
 _CONTEXT_LENGTH = 128_000

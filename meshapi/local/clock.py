@@ -94,15 +94,22 @@ def _monotonic() -> float:
 
 
 def _sleep(seconds: float) -> None:
-    goals = [(clock, clock.ahead + seconds) for clock in _open]
+    goals = _goals(seconds)
     time.sleep(_TOGETHER)
-    for clock, ahead in goals:
-        clock.move_to(ahead)
+    _reach(goals)
 
 
 async def _async_sleep(seconds: float) -> None:
-    goals = [(clock, clock.ahead + seconds) for clock in _open]
+    goals = _goals(seconds)
     await async_sleep(_TOGETHER)
+    _reach(goals)
+
+
+def _goals(seconds: float) -> list[tuple[Clock, float]]:
+    return [(clock, clock.ahead + seconds) for clock in _open]
+
+
+def _reach(goals: list[tuple[Clock, float]]) -> None:
     for clock, ahead in goals:
         clock.move_to(ahead)
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from meshapi._core.checks import fields_of, items_of
+from meshapi._core.models import JSONObject
 from meshapi.local.answers import text_of
 from meshapi.local.babble import tokens_of
-from meshapi.local.refusal import JSONObject, Refusal
+from meshapi.local.refusal import Refusal
 from meshapi.local.replies import event, new_request_id
 from meshapi.local.requests import ChatRequest, ComparisonRequest, Message, Override
 from meshapi.local.rules import AUTO_CHOICE

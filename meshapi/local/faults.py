@@ -13,8 +13,9 @@ from typing import Annotated, Literal, TypeAlias, get_args
 from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter
 from typing_extensions import TypedDict
 
+from meshapi._core.models import JSONObject
 from meshapi.local.checking import checked
-from meshapi.local.refusal import JSONObject, Refusal, invalid
+from meshapi.local.refusal import Refusal, invalid
 from meshapi.local.replies import DONE, Cut, Piece, Reply, event, page, streamed, whole
 
 FaultName: TypeAlias = Literal[
@@ -83,6 +84,11 @@ class Fault:
     """A status to answer with, or the name of what goes wrong."""
 
     options: FaultOptions
+
+    @property
+    def silence(self) -> float:
+        """How long nothing is sent, in seconds."""
+        return self.options.get("seconds", 30.0)
 
     def refusal(self, status: int) -> Refusal:
         """The error that it stands for."""
@@ -236,11 +242,11 @@ def _corrupt(fault: Fault, reply: Reply) -> Reply:
 
 def _stall(fault: Fault, reply: Reply) -> Reply:
     before, rest = fault.cut(reply) if reply.is_stream else ([], iter(reply.pieces))
-    return _with(reply, chain(before, [fault.options.get("seconds", 30.0)], rest))
+    return _with(reply, chain(before, [fault.silence], rest))
 
 
 def _slow(fault: Fault, reply: Reply) -> Reply:
-    return dataclasses.replace(reply, delay=fault.options.get("seconds", 30.0))
+    return dataclasses.replace(reply, delay=fault.silence)
 
 
 def _one_byte_writes(_fault: Fault, reply: Reply) -> Reply:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
-JSONObject: TypeAlias = dict[str, object]
-"""An object of the wire."""
+from meshapi._core.models import JSONObject
 
 
 class Refusal(Exception):

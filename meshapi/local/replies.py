@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from meshapi.local.refusal import JSONObject, Refusal
+from meshapi._core.models import JSONObject
+from meshapi.local.refusal import Refusal
 
 
 class Cut(enum.Enum):

@@ -15,7 +15,8 @@ from pydantic_core import from_json
 
 from meshapi._core.checks import fields_of, is_mapping, items_of
 from meshapi._core.meta import Headers
-from meshapi.local.refusal import JSONObject, Refusal
+from meshapi._core.models import JSONObject
+from meshapi.local.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)

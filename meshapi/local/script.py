@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -14,11 +13,12 @@ from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from meshapi._core.checks import fields_of
-from meshapi.local.answers import Called, Said, drawn_arguments, new_call_id
+from meshapi._core.models import JSONObject
+from meshapi.local.answers import Called, Said, drawn_arguments, json_text, new_call_id
 from meshapi.local.babble import tokens_of
 from meshapi.local.checking import checked
 from meshapi.local.faults import Fault, fault_of
-from meshapi.local.refusal import JSONObject, Refusal
+from meshapi.local.refusal import Refusal
 from meshapi.local.requests import Tool
 from meshapi.local.rules import Admitted
 
@@ -95,7 +95,7 @@ class Canned:
     def _text(self) -> str:
         if self.content is None or isinstance(self.content, str):
             return self.content or ""
-        return _json(self.content)
+        return json_text(self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +182,11 @@ def canned_of(content: object, options: Mapping[str, object]) -> Canned:
             JSON.
     """
     try:
-        _json([content, options]).encode()
+        json_text([content, options]).encode()
     except (TypeError, ValueError) as error:
         raise ValueError(f"This has no form in JSON: {error}") from None
     content = checked(_CONTENT, content, "The content of a reply")
     return Canned(content, checked(_OPTIONS, options, "A reply", ReplyOptions.__annotations__))
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _called(call: str | ScriptedCall, asked: Admitted, dice: random.Random) -> Called:
@@ -198,7 +194,7 @@ def _called(call: str | ScriptedCall, asked: Admitted, dice: random.Random) -> C
         arguments = drawn_arguments(_tool(call, asked), dice)
         return Called(new_call_id(), call, tokens_of(arguments))
     given = call.get("arguments", {})
-    arguments = given if isinstance(given, str) else _json(given)
+    arguments = given if isinstance(given, str) else json_text(given)
     return Called(call.get("id", new_call_id()), call["name"], tokens_of(arguments))
 
 

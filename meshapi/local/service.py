@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from meshapi._core.models import JSONObject
 from meshapi.local.answers import Answer, Said, Spoken
 from meshapi.local.bill import Bill
 from meshapi.local.catalogue import catalogue
 from meshapi.local.comparison import compared, comparison_events
 from meshapi.local.faults import fault_asked
-from meshapi.local.refusal import JSONObject, Refusal
+from meshapi.local.refusal import Refusal
 from meshapi.local.replies import Reply, events, new_request_id, page, refused, streamed, whole
 from meshapi.local.requests import ChatRequest, RecordedRequest
 from meshapi.local.rules import Admitted, Key, Rules

@@ -14,7 +14,8 @@ from meshapi import (
     MeshAPIError,
     NotFound,
 )
-from meshapi.local.refusal import JSONObject, Refusal
+from meshapi._core.models import JSONObject
+from meshapi.local.refusal import Refusal
 from meshapi.local.rules import Admitted
 
 # How long a provider may take, unless the request says.
