@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         ModelNotFound,
         NotFound,
         OutputParseError,
+        OutputRefused,
+        OutputTruncated,
         PayloadTooLarge,
         ProviderNotAvailable,
         RateLimitExceeded,
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
         ChatCompletionRequestStop,
         ChatCompletionRequestToolChoice,
     )
+    from meshapi.resources.chat.parsed import ParsedCompletion
     from meshapi.resources.chat.parts import (
         AudioContentPart,
         CacheControl,
@@ -122,7 +125,12 @@ if TYPE_CHECKING:
         ReasoningEffort,
         StreamOptions,
     )
-    from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
+    from meshapi.resources.chat.streams import (
+        AsyncChatCompletionStream,
+        AsyncParsedCompletionStream,
+        ChatCompletionStream,
+        ParsedCompletionStream,
+    )
     from meshapi.resources.chat.tools import (
         Tool,
         ToolCall,
@@ -139,6 +147,7 @@ __all__ = [
     "Annotation",
     "AsyncChatCompletionStream",
     "AsyncMeshAPI",
+    "AsyncParsedCompletionStream",
     "AsyncStream",
     "AsyncTokenSource",
     "AudioContentPart",
@@ -203,6 +212,10 @@ __all__ = [
     "NotFound",
     "OutputAudio",
     "OutputParseError",
+    "OutputRefused",
+    "OutputTruncated",
+    "ParsedCompletion",
+    "ParsedCompletionStream",
     "PayloadTooLarge",
     "Plugin",
     "PromptTokensDetails",
@@ -281,6 +294,8 @@ _NAMES_OF = {
         "ModelNotFound",
         "NotFound",
         "OutputParseError",
+        "OutputRefused",
+        "OutputTruncated",
         "PayloadTooLarge",
         "ProviderNotAvailable",
         "RateLimitExceeded",
@@ -330,6 +345,7 @@ _NAMES_OF = {
         "ChatCompletionRequestStop",
         "ChatCompletionRequestToolChoice",
     ],
+    "resources.chat.parsed": ["ParsedCompletion"],
     "resources.chat.parts": [
         "AudioContentPart",
         "CacheControl",
@@ -363,7 +379,12 @@ _NAMES_OF = {
         "ReasoningEffort",
         "StreamOptions",
     ],
-    "resources.chat.streams": ["AsyncChatCompletionStream", "ChatCompletionStream"],
+    "resources.chat.streams": [
+        "AsyncChatCompletionStream",
+        "AsyncParsedCompletionStream",
+        "ChatCompletionStream",
+        "ParsedCompletionStream",
+    ],
     "resources.chat.tools": [
         "Tool",
         "ToolCall",

@@ -8,6 +8,8 @@
     ├── InvalidResponse             an answer that is not what the wire promises
     ├── StreamInterrupted           a stream that ended before it was complete
     ├── OutputParseError            an answer that is not the type that was asked for
+    │   ├── OutputRefused           the model would not answer
+    │   └── OutputTruncated         the answer was cut
     └── APIStatusError              the gateway said no
         ├── BadRequest              400
         │   ├── ContextWindowExceeded
@@ -169,7 +171,7 @@ class OutputParseError(MeshAPIError):
     """The whole answer, so also its usage."""
 
     raw_text: str
-    """The text that could not be read."""
+    """The text that could not be read; of a refusal without a text, its words."""
 
     validation_error: ValidationError | None
     """What pydantic said of it; None where the text was refused before it was read."""
@@ -187,6 +189,14 @@ class OutputParseError(MeshAPIError):
         self.completion = completion
         self.raw_text = raw_text
         self.validation_error = validation_error
+
+
+class OutputRefused(OutputParseError):
+    """The model, or its provider's content filter, refused to answer."""
+
+
+class OutputTruncated(OutputParseError):
+    """The answer was cut at its token limit, even where what came can be read."""
 
 
 class APIStatusError(MeshAPIError):

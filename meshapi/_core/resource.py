@@ -59,7 +59,7 @@ def post(
     key = options.get("idempotency_key")
     if key is not None and not is_token(key):
         raise InvalidRequest("idempotency_key must be printable ASCII without spaces")
-    _check_class(params, takes)
+    check_class(params, takes)
     return Call(
         method="POST",
         path=path,
@@ -87,7 +87,7 @@ def get(
         if options.get(name) is not None:
             raise InvalidRequest(f"{name} belongs to a POST: this is a GET, which has no body")
     if params is not None:
-        _check_class(params, takes)
+        check_class(params, takes)
     query = _query(params)
     return Call(method="GET", path=f"{path}?{query}" if query else path, body=b"", model=model)
 
@@ -101,7 +101,12 @@ def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _check_class(params: Params, takes: type[Params]) -> None:
+def check_class(params: Params, takes: type[Params]) -> None:
+    """Refuse params of another class than an endpoint takes.
+
+    Raises:
+        InvalidRequest: they are.
+    """
     if not isinstance(params, takes):
         name, what = takes.__name__, type(params).__name__
         raise InvalidRequest(f"Pass {name}, not {what}: {name}(**fields) makes it of a dict")

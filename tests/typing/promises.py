@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import assert_type
+
+from pydantic import BaseModel, TypeAdapter
+from typing_extensions import TypedDict
 
 from meshapi import (
     APIStatusError,
     AsyncChatCompletionStream,
     AsyncMeshAPI,
+    AsyncParsedCompletionStream,
     ChatCompletionChunk,
     ChatCompletionDelta,
     ChatCompletionMessage,
@@ -18,6 +23,10 @@ from meshapi import (
     ChatMessage,
     MeshAPI,
     Meta,
+    OutputParseError,
+    ParsedCompletion,
+    ParsedCompletionStream,
+    ResponseFormatJSONSchema,
     Timeout,
     UsageInfo,
     ValidationErrorDetail,
@@ -126,6 +135,61 @@ def errors(error: APIStatusError) -> None:
     assert_type(error.details, list[ValidationErrorDetail])
     assert_type(error.partial, ChatCompletionResponse | None)
     assert_type(error.meta, Meta)
+
+
+class Plan(BaseModel):
+    title: str
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class Place(TypedDict):
+    city: str
+
+
+def parsed_as_any_type(params: ChatCompletionParams) -> None:
+    parse = client.chat.completions.parse
+    assert_type(parse(params, Plan), ParsedCompletion[Plan])
+    assert_type(parse(params, Plan).parsed, Plan)
+    assert_type(parse(params, Plan).parsed.title, str)
+    assert_type(parse(params, Point).parsed, Point)
+    assert_type(parse(params, Place).parsed["city"], str)
+    assert_type(parse(params, list[Plan]).parsed, list[Plan])
+    assert_type(parse(params, dict[str, int]).parsed, dict[str, int])
+    adapter: TypeAdapter[int | str] = TypeAdapter(int | str)
+    assert_type(parse(params, adapter).parsed, int | str)
+    assert_type(parse(params, Plan).text, str)
+    assert_type(ResponseFormatJSONSchema.from_type(Plan), ResponseFormatJSONSchema)
+    whole: list[ChatCompletionResponse] = [parse(params, Plan)]
+    wider: list[ParsedCompletion[BaseModel]] = [parse(params, Plan)]
+    assert whole
+    assert wider
+
+
+def parsed_as_a_stream(params: ChatCompletionParams) -> None:
+    with client.chat.completions.parse_stream(params, Plan) as stream:
+        assert_type(stream, ParsedCompletionStream[Plan])
+        assert_type(stream.object_stream, Iterator[object])
+        for chunk in stream:
+            assert_type(chunk, ChatCompletionChunk)
+        assert_type(stream.final(), ParsedCompletion[Plan])
+
+
+async def parsed_async(params: ChatCompletionParams) -> None:
+    completions = async_client.chat.completions
+    assert_type(await completions.parse(params, Plan), ParsedCompletion[Plan])
+    async with completions.parse_stream(params, list[Plan]) as stream:
+        assert_type(stream, AsyncParsedCompletionStream[list[Plan]])
+        assert_type(stream.object_stream, AsyncIterator[object])
+        assert_type((await stream.final()).parsed, list[Plan])
+
+
+def what_a_failed_parse_keeps(error: OutputParseError) -> None:
+    assert_type(error.completion, ChatCompletionResponse)
+    assert_type(error.raw_text, str)
 
 
 def mistakes() -> None:

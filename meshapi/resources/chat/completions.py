@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from typing_extensions import Unpack
 
@@ -11,9 +11,20 @@ from meshapi._core.resource import AsyncResource, Resource, post
 from meshapi.resources.chat.params import ChatCompletionParams
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from typing_extensions import TypeForm
+
     from meshapi.resources.chat.chunks import ChatCompletionChunk
+    from meshapi.resources.chat.parsed import ParsedCompletion
     from meshapi.resources.chat.replies import ChatCompletionResponse
-    from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
+    from meshapi.resources.chat.streams import (
+        AsyncChatCompletionStream,
+        AsyncParsedCompletionStream,
+        ChatCompletionStream,
+        ParsedCompletionStream,
+    )
+
+T = TypeVar("T")
 
 _PATH = "/v1/chat/completions"
 
@@ -66,6 +77,53 @@ class ChatCompletions(Resource):
 
         return ChatCompletionStream(self._with(options), _streamed(params, options))
 
+    def parse(
+        self,
+        params: ChatCompletionParams[bool],
+        output: TypeForm[T] | TypeAdapter[T],
+        **options: Unpack[CallOptions],
+    ) -> ParsedCompletion[T]:
+        """Ask for a completion whose text is a value of a type: a pydantic model, a dataclass, ...
+
+        The JSON Schema of the type is sent as `response_format`, strict where it can be, unless
+        the params have one of their own. A list, a union or another type that is no object is asked
+        for as an object with the one field `value`. mypy sees the type of a union, `Literal` or
+        `Annotated` in a `TypeAdapter` of it.
+
+        Raises:
+            OutputParseError: the answer is not of the type; `completion` and `raw_text` keep it.
+                Its subclasses: the model refused (`OutputRefused`), or the answer was cut
+                (`OutputTruncated`).
+            InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
+            APIStatusError: the gateway refused; its subclasses say why.
+            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
+            InvalidResponse: the answer is not what the wire promises.
+        """
+        from meshapi.resources.chat.outputs import asking  # Not all programs parse.
+
+        asked, reader = asking(params, output)
+        return reader.read(self._with(options).send(_whole(asked, options)))
+
+    def parse_stream(
+        self,
+        params: ChatCompletionParams[bool],
+        output: TypeForm[T] | TypeAdapter[T],
+        **options: Unpack[CallOptions],
+    ) -> ParsedCompletionStream[T]:
+        """Ask for the same as a stream: the value as it grows, and at the end `final().parsed`.
+
+        Raises:
+            InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
+            APIStatusError: the gateway refused; its subclasses say why.
+            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
+            StreamInterrupted: what came is no stream.
+        """
+        from meshapi.resources.chat.outputs import asking  # Not all programs parse.
+        from meshapi.resources.chat.streams import ParsedCompletionStream
+
+        asked, reader = asking(params, output)
+        return ParsedCompletionStream(self._with(options), _streamed(asked, options), reader)
+
 
 class AsyncChatCompletions(AsyncResource):
     """`client.chat.completions`: ask a model."""
@@ -114,6 +172,53 @@ class AsyncChatCompletions(AsyncResource):
         from meshapi.resources.chat.streams import AsyncChatCompletionStream  # Not all stream.
 
         return AsyncChatCompletionStream(self._with(options), _streamed(params, options))
+
+    async def parse(
+        self,
+        params: ChatCompletionParams[bool],
+        output: TypeForm[T] | TypeAdapter[T],
+        **options: Unpack[CallOptions],
+    ) -> ParsedCompletion[T]:
+        """Ask for a completion whose text is a value of a type: a pydantic model, a dataclass, ...
+
+        The JSON Schema of the type is sent as `response_format`, strict where it can be, unless
+        the params have one of their own. A list, a union or another type that is no object is asked
+        for as an object with the one field `value`. mypy sees the type of a union, `Literal` or
+        `Annotated` in a `TypeAdapter` of it.
+
+        Raises:
+            OutputParseError: the answer is not of the type; `completion` and `raw_text` keep it.
+                Its subclasses: the model refused (`OutputRefused`), or the answer was cut
+                (`OutputTruncated`).
+            InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
+            APIStatusError: the gateway refused; its subclasses say why.
+            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
+            InvalidResponse: the answer is not what the wire promises.
+        """
+        from meshapi.resources.chat.outputs import asking  # Not all programs parse.
+
+        asked, reader = asking(params, output)
+        return reader.read(await self._with(options).send(_whole(asked, options)))
+
+    def parse_stream(
+        self,
+        params: ChatCompletionParams[bool],
+        output: TypeForm[T] | TypeAdapter[T],
+        **options: Unpack[CallOptions],
+    ) -> AsyncParsedCompletionStream[T]:
+        """Ask for the same as a stream: the value as it grows, and at the end `final().parsed`.
+
+        Raises:
+            InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
+            APIStatusError: the gateway refused; its subclasses say why.
+            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
+            StreamInterrupted: what came is no stream.
+        """
+        from meshapi.resources.chat.outputs import asking  # Not all programs parse.
+        from meshapi.resources.chat.streams import AsyncParsedCompletionStream
+
+        asked, reader = asking(params, output)
+        return AsyncParsedCompletionStream(self._with(options), _streamed(asked, options), reader)
 
 
 def _whole(

@@ -1,11 +1,17 @@
 """What form an answer takes: text, JSON of a schema, an image, speech."""
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
 
 from meshapi._core.models import Flag, Params, Tagged, Text, Whole
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from typing_extensions import TypeForm
+
+T = TypeVar("T")
 
 
 class ResponseFormatText(Tagged, Params):
@@ -46,6 +52,20 @@ class ResponseFormatJSONSchema(Tagged, Params):
 
     json_schema: ResponseFormatSchema
     """The schema."""
+
+    @classmethod
+    def from_type(cls, output: "TypeForm[T] | TypeAdapter[T]") -> "ResponseFormatJSONSchema":
+        """What `parse` asks for: the JSON Schema of a type, strict where it can be.
+
+        It cannot be where an object has free keys, and where there is a tuple or a type that may be
+        anything.
+
+        Raises:
+            InvalidRequest: the type has no JSON Schema.
+        """
+        from meshapi.resources.chat.outputs import OutputType  # Not all programs parse.
+
+        return OutputType(output).format
 
 
 ResponseFormat: TypeAlias = (

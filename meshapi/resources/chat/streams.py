@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from meshapi._core.call import Call
 from meshapi._core.streams import AsyncStream, Stream
@@ -10,6 +11,12 @@ from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.resources.chat.chunks import ChatCompletionChunk
 from meshapi.resources.chat.fold import CompletionFold
 from meshapi.resources.chat.replies import ChatCompletionResponse, UsageInfo
+
+if TYPE_CHECKING:
+    from meshapi.resources.chat.outputs import OutputType
+    from meshapi.resources.chat.parsed import ParsedCompletion
+
+T = TypeVar("T")
 
 
 class ChatCompletionStream(Stream[ChatCompletionChunk]):
@@ -66,3 +73,63 @@ class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         """
         await self._finish()
         return self._fold.partial(self.meta)
+
+
+class ParsedCompletionStream(ChatCompletionStream, Generic[T]):
+    """The chunks of a completion whose text is a value: it grows, and `final()` has it whole."""
+
+    def __init__(
+        self, transport: Transport, call: Call[ChatCompletionChunk], output: OutputType[T]
+    ) -> None:
+        """Send the call, and wait for the first chunk."""
+        self._output = output
+        super().__init__(transport, call)
+
+    @property
+    def object_stream(self) -> Iterator[object]:
+        """The value as it grows: what JSON has for it (dicts, lists, ...), not validated yet.
+
+        A text or number that has not ended is shown as far as it has come. Of a value above 16 KiB
+        not every step is shown.
+        """
+        growing = self._output.growing()
+        return (shown for text in self.text_stream for shown in growing.add(text))
+
+    def final(self) -> ParsedCompletion[T]:
+        """Read what is left, and read the whole answer as the type.
+
+        Raises:
+            OutputParseError: it is not of the type, was refused or cut.
+            StreamInterrupted: the stream ended, or was closed, before it was complete.
+        """
+        return self._output.read(super().final())
+
+
+class AsyncParsedCompletionStream(AsyncChatCompletionStream, Generic[T]):
+    """The chunks of a completion whose text is a value: it grows, and `final()` has it whole."""
+
+    def __init__(
+        self, transport: AsyncTransport, call: Call[ChatCompletionChunk], output: OutputType[T]
+    ) -> None:
+        """Send nothing yet: entering the stream, or asking for its first chunk, does."""
+        self._output = output
+        super().__init__(transport, call)
+
+    @property
+    def object_stream(self) -> AsyncIterator[object]:
+        """The value as it grows: what JSON has for it (dicts, lists, ...), not validated yet.
+
+        A text or number that has not ended is shown as far as it has come. Of a value above 16 KiB
+        not every step is shown.
+        """
+        growing = self._output.growing()
+        return (shown async for text in self.text_stream for shown in growing.add(text))
+
+    async def final(self) -> ParsedCompletion[T]:
+        """Read what is left, and read the whole answer as the type.
+
+        Raises:
+            OutputParseError: it is not of the type, was refused or cut.
+            StreamInterrupted: the stream ended, or was closed, before it was complete.
+        """
+        return self._output.read(await super().final())

@@ -1,0 +1,569 @@
+"""Answers as values of a type: what is asked for, what is read, and what is said otherwise."""
+
+from __future__ import annotations
+
+import gc
+import json
+import weakref
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, make_dataclass
+from decimal import Decimal
+from enum import Enum
+from itertools import pairwise
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, RootModel, TypeAdapter, create_model, field_validator
+from typing_extensions import TypedDict
+
+from meshapi import (
+    AsyncMeshAPI,
+    AsyncParsedCompletionStream,
+    ChatCompletionParams,
+    ChatCompletionResponse,
+    InvalidRequest,
+    MeshAPI,
+    OutputParseError,
+    OutputRefused,
+    OutputTruncated,
+    ParsedCompletion,
+    ResponseFormatJSONSchema,
+    Tool,
+)
+from meshapi.local import LocalGateway
+from meshapi.resources.chat import partial_json
+from meshapi.resources.chat.partial_json import PartialJSON
+from meshapi.resources.chat.schemas import adapter_of, strict_schema
+from tests.colours import Client, Sync
+from tests.copies import COPIES
+
+QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Plan my day."}])
+
+
+class Step(BaseModel):
+    """One step."""
+
+    what: str = Field(min_length=2, description="What to do.")
+    cost: Decimal = Decimal(0)
+
+
+class Plan(BaseModel):
+    title: str
+    steps: list[Step]
+    instead: Plan | None = Field(None, description="Another one.")
+
+
+@dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+class Place(TypedDict):
+    city: str
+    zip: NotRequired[str]
+
+
+class Mood(Enum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+TYPES: list[Any] = [
+    Plan,
+    Point,
+    Place,
+    Mood,
+    int,
+    bool,
+    str,
+    list[Step],
+    set[int],
+    int | str,
+    Plan | Point,
+    Literal["a", "b"],
+    Annotated[int, Field(ge=3, le=5)],
+    RootModel[list[int]],
+    dict[str, float],
+    tuple[int, str],
+    TypeAdapter(list[Point]),
+    type(None),
+]
+
+
+def parse(colour: Sync, client: Client, output: Any, **fields: Any) -> ParsedCompletion[Any]:
+    params = QUESTION.model_copy(update=fields)
+    return colour.settle(client.chat.completions.parse(params, output))
+
+
+def failure(colour: Sync, output: Any = Plan, **answer: Any) -> OutputParseError:
+    """What `parse` raises of a scripted answer."""
+    gateway = LocalGateway()
+    gateway.reply(**answer)
+    with pytest.raises(OutputParseError) as caught:
+        parse(colour, colour.in_process(gateway), output)
+    return caught.value
+
+
+@pytest.mark.parametrize("output", TYPES, ids=str)
+def test_an_answer_is_a_value_of_the_type_that_was_asked_for(colour: Sync, output: Any) -> None:
+    adapter = adapter_of(output)
+    client = colour.in_process(LocalGateway())
+
+    for seed in range(3):
+        value = parse(colour, client, output, seed=seed).parsed
+
+        assert adapter.validate_python(value, strict=True) == value
+
+
+def test_the_whole_completion_comes_with_the_value(colour: Sync) -> None:
+    gateway = LocalGateway()
+    gateway.reply('{"x": 1, "y": 2}')
+
+    completion = parse(colour, colour.in_process(gateway), Point)
+
+    assert completion.parsed == Point(1, 2)
+    assert completion.text == '{"x": 1, "y": 2}'
+    assert isinstance(completion, ChatCompletionResponse)
+    assert completion.usage
+    assert completion.meta.request_id
+    plain = ChatCompletionResponse.model_validate(completion.model_dump())
+    assert plain.model_dump() == completion.model_dump()
+    assert plain.model_dump_json() == completion.model_dump_json()
+
+
+def test_a_parsed_completion_survives_copies(colour: Sync) -> None:
+    completion = parse(colour, colour.in_process(LocalGateway()), Place)
+
+    for copied in [copy(completion) for copy in COPIES]:
+        assert copied == completion
+        assert copied.parsed == completion.parsed
+        assert copied.meta == completion.meta
+
+
+def test_a_type_is_never_put_into_the_class_at_run_time() -> None:
+    assert ParsedCompletion[int] is ParsedCompletion
+
+
+def test_a_strict_schema_is_asked_for(colour: Sync) -> None:
+    gateway = LocalGateway()
+
+    parse(colour, colour.in_process(gateway), Plan)
+
+    sent = cast("dict[str, Any]", gateway.requests[-1].json())["response_format"]
+    step = {
+        "type": "object",
+        "title": "Step",
+        "description": "One step.",
+        "properties": {
+            "what": {"type": "string", "description": "What to do. (minLength: 2)"},
+            "cost": {"type": "number"},
+        },
+        "required": ["what", "cost"],
+        "additionalProperties": False,
+    }
+    plan = {
+        "type": "object",
+        "title": "Plan",
+        "properties": {
+            "title": {"type": "string"},
+            "steps": {"type": "array", "items": {"$ref": "#/$defs/Step"}},
+            "instead": {
+                "anyOf": [{"$ref": "#/$defs/Plan"}, {"type": "null"}],
+                "description": "Another one.",
+            },
+        },
+        "required": ["title", "steps", "instead"],
+        "additionalProperties": False,
+    }
+    schema = {**plan, "$defs": {"Plan": plan, "Step": step}}
+    json_schema = {"name": "Plan", "schema": schema, "strict": True}
+    assert sent == {"type": "json_schema", "json_schema": json_schema}
+    assert "response_format" not in QUESTION.model_fields_set
+
+
+@pytest.mark.parametrize(
+    ("output", "schema"),
+    [
+        (list[int], {"type": "array", "items": {"type": "integer"}}),
+        (int | str, {"anyOf": [{"type": "integer"}, {"type": "string"}]}),
+        (Literal["a"], {"type": "string", "const": "a"}),
+    ],
+    ids=str,
+)
+def test_what_is_no_object_is_asked_for_in_one(output: Any, schema: dict[str, Any]) -> None:
+    asked = ResponseFormatJSONSchema.from_type(output).json_schema
+
+    assert asked.schema_ == {
+        "type": "object",
+        "properties": {"value": schema},
+        "required": ["value"],
+        "additionalProperties": False,
+    }
+    assert asked.strict
+
+
+@pytest.mark.parametrize(
+    "output", [dict[str, int], tuple[int, str], list[Any], dict[str, Any]], ids=str
+)
+def test_a_type_without_a_strict_form_is_asked_for_as_it_is(output: Any) -> None:
+    assert ResponseFormatJSONSchema.from_type(output).json_schema.strict is False
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        ({"type": "string", "format": "uuid"}, {"type": "string", "format": "uuid"}),
+        (
+            {"type": "string", "format": "uri", "maxLength": 9, "description": "Where."},
+            {"type": "string", "description": "Where. (format: uri, maxLength: 9)"},
+        ),
+        (
+            {"type": "string", "pattern": "(?!a)b"},
+            {"type": "string", "description": "(pattern: (?!a)b)"},
+        ),
+        ({"type": "string", "pattern": "^a+$"}, {"type": "string", "pattern": "^a+$"}),
+        ({"type": "integer", "default": 3, "examples": [3]}, {"type": "integer"}),
+        (
+            {"oneOf": [{"$ref": "#/$defs/A"}], "discriminator": {"propertyName": "kind"}},
+            {"anyOf": [{"$ref": "#/$defs/A"}]},
+        ),
+        (
+            {"$ref": "#/$defs/A", "description": "Which."},
+            {"anyOf": [{"$ref": "#/$defs/A"}], "description": "Which."},
+        ),
+        (
+            {"type": "object", "properties": {"title": {"type": "null"}}, "required": []},
+            {
+                "type": "object",
+                "properties": {"title": {"type": "null"}},
+                "required": ["title"],
+                "additionalProperties": False,
+            },
+        ),
+        (
+            {"type": "object", "properties": {}, "additionalProperties": True},
+            {"type": "object", "properties": {}, "required": [], "additionalProperties": False},
+        ),
+        ({"allOf": [{"type": "string"}, {"pattern": "a"}], "type": "string"}, None),
+        ({"type": "array"}, None),
+        ({}, None),
+        ({"type": "object"}, None),
+    ],
+    ids=str,
+)
+def test_a_schema_is_made_strict_or_known_not_to_be(schema: Any, strict: Any) -> None:
+    assert strict_schema(schema) == strict
+
+
+def test_a_name_that_the_wire_does_not_take_is_made_one_that_it_does() -> None:
+    long = type("Página[int]" + "x" * 80, (BaseModel,), {"__annotations__": {"x": int}})
+
+    name = ResponseFormatJSONSchema.from_type(long).json_schema.name
+
+    assert name == "P_gina_int_" + "x" * 53
+
+
+def test_a_response_format_of_ones_own_is_sent_as_it_is(colour: Sync) -> None:
+    gateway = LocalGateway()
+    gateway.reply("[1, 2]")
+    own = {"type": "json_object"}
+
+    completion = parse(colour, colour.in_process(gateway), list[int], response_format=own)
+
+    assert completion.parsed == [1, 2]
+    assert cast("dict[str, Any]", gateway.requests[-1].json())["response_format"] == own
+
+
+@pytest.mark.parametrize("text", ['{"value":[1,2]}', ' {\n"value" : [1, 2] } ', "[1, 2]"])
+def test_a_value_is_read_with_and_without_its_object(colour: Sync, text: str) -> None:
+    gateway = LocalGateway()
+    gateway.reply(text)
+
+    assert parse(colour, colour.in_process(gateway), list[int]).parsed == [1, 2]
+
+
+def test_no_digit_of_a_number_is_lost(colour: Sync) -> None:
+    digits = "0.12345678901234567890123456789"
+    gateway = LocalGateway()
+    gateway.reply(f'{{"value": ["{digits}"]}}')
+
+    assert parse(colour, colour.in_process(gateway), list[Decimal]).parsed == [Decimal(digits)]
+
+
+def test_a_refusal_is_an_error_of_its_own(colour: Sync) -> None:
+    error = failure(colour, content="", refusal="I cannot plan that")
+
+    assert type(error) is OutputRefused
+    assert error.raw_text == "I cannot plan that"
+    assert error.validation_error is None
+    assert "The model refused: I cannot plan that" in str(error)
+
+
+def test_an_answer_that_a_filter_stopped_is_a_refusal(colour: Sync) -> None:
+    error = failure(colour, content='{"title": "x", "st', finish_reason="content_filter")
+
+    assert type(error) is OutputRefused
+    assert error.raw_text == '{"title": "x", "st'
+    assert "content filter" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_readable"), [('{"x": 1, "y": 2', False), ('{"x": 1, "y": 2}', True)]
+)
+def test_an_answer_that_was_cut_is_an_error_of_its_own(
+    colour: Sync, text: str, is_readable: bool
+) -> None:
+    error = failure(colour, Point, content=text, finish_reason="length")
+
+    assert type(error) is OutputTruncated
+    assert error.raw_text == text
+    assert (error.validation_error is None) is is_readable
+    assert "max_tokens" in str(error)
+
+
+PROBABLY = "Probably openai/gpt-4o has no structured output"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Sure! First, get up.", f"is no JSON. {PROBABLY}"),
+        ('```json\n{"x": 1}\n```', f"is no JSON. {PROBABLY}"),
+        ('{"y": 2}', f"does not fit Point: x: Field required. {PROBABLY}"),
+        ('{"x": "one"}', "does not fit Point: x: Input should be a valid integer"),
+        ("[]", "does not fit Point: "),
+        ("", "The answer is empty"),
+        (" \n", "The answer is empty"),
+    ],
+)
+def test_an_answer_of_another_form_says_what_is_wrong(colour: Sync, text: str, words: str) -> None:
+    error = failure(colour, Point, content=text)
+
+    assert type(error) is OutputParseError
+    assert words in str(error)
+    assert error.raw_text == text
+    assert error.validation_error is not None
+    assert error.completion.usage
+    assert error.request_id == error.completion.meta.request_id
+
+
+class Even(BaseModel):
+    n: int = Field(ge=0)
+
+    @field_validator("n")
+    @classmethod
+    def _is_even(cls, n: int) -> int:
+        if n == 3:
+            raise KeyError(n)
+        if n % 2:
+            raise ValueError("must be even")
+        return n
+
+
+@pytest.mark.parametrize("text", ['{"n": 1}', '{"n": -2}'])
+def test_a_rule_of_the_type_that_no_schema_holds_does_not_blame_the_model(
+    colour: Sync, text: str
+) -> None:
+    error = failure(colour, Even, content=text)
+
+    assert "does not fit Even: n: " in str(error)
+    assert "Probably" not in str(error)
+
+
+def test_a_validator_that_fails_loses_no_completion(colour: Sync) -> None:
+    error = failure(colour, Even, content='{"n": 3}')
+
+    assert "A validator of Even raised KeyError" in str(error)
+    assert isinstance(error.__cause__, KeyError)
+    assert error.completion.usage
+
+
+def test_a_number_that_json_does_not_have_is_no_value(colour: Sync) -> None:
+    assert "NaN is no number" in str(failure(colour, list[float], content='{"value": [NaN]}'))
+
+
+def test_calls_of_tools_are_no_value(colour: Sync) -> None:
+    gateway = LocalGateway()
+    gateway.reply(tool_calls=["now"])
+    tools = [Tool.model_validate({"function": {"name": "now"}})]
+
+    with pytest.raises(OutputParseError, match="let `run` answer them first"):
+        parse(colour, colour.in_process(gateway), Point, tools=tools)
+
+
+def test_an_answer_without_choices_is_no_value() -> None:
+    from meshapi.resources.chat.outputs import OutputType
+
+    with pytest.raises(OutputParseError, match="no choices"):
+        OutputType(Point).read(ChatCompletionResponse(choices=[]))
+
+
+def test_the_errors_survive_copies(colour: Sync) -> None:
+    for error in (
+        failure(colour, Point, content="{}"),
+        failure(colour, Point, content="", refusal="No."),
+        failure(colour, Point, content="{", finish_reason="length"),
+    ):
+        for copied in [copy(error) for copy in COPIES]:
+            assert type(copied) is type(error)
+            assert str(copied) == str(error)
+            assert copied.completion == error.completion
+            assert copied.raw_text == error.raw_text
+            assert str(copied.validation_error) == str(error.validation_error)
+
+
+class Unreadable:
+    """No type that pydantic knows."""
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (Unreadable, "cannot be read as Unreadable"),
+        (Point(1), "cannot be read as Point"),
+        (3, "cannot be read as 3"),
+        (list["Nowhere"], "Nowhere"),  # type: ignore[name-defined]  # noqa: F821  # That is the test.
+        (Callable[[], int], "There is no JSON Schema"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_type_without_a_schema_is_refused_before_anything_is_sent(
+    colour: Sync, output: Any, words: str, streams: bool
+) -> None:
+    gateway = LocalGateway()
+    completions = colour.in_process(gateway).chat.completions
+
+    with pytest.raises(InvalidRequest, match=words):
+        colour.settle(
+            (completions.parse_stream if streams else completions.parse)(QUESTION, output)
+        )
+
+    assert not gateway.requests
+
+
+def test_params_of_another_class_are_refused(colour: Sync) -> None:
+    completions = cast("Any", colour.in_process(LocalGateway()).chat.completions)
+
+    with pytest.raises(InvalidRequest, match="Pass ChatCompletionParams, not "):
+        colour.settle(completions.parse(Plan, QUESTION))
+
+
+Streamed: TypeAlias = tuple[list[object], ParsedCompletion[Any]]
+
+
+def objects_of(colour: Sync, client: Client, output: Any) -> Streamed:
+    if isinstance(client, MeshAPI):
+        with client.chat.completions.parse_stream(QUESTION, output) as plain:
+            return list(plain.object_stream), plain.final()
+    assert isinstance(client, AsyncMeshAPI)
+    stream: AsyncParsedCompletionStream[Any] = client.chat.completions.parse_stream(
+        QUESTION, output
+    )
+
+    async def collected() -> Streamed:
+        async with stream:
+            return [each async for each in stream.object_stream], await stream.final()
+
+    return colour.settle(cast("Streamed | Awaitable[Streamed]", collected()))
+
+
+def test_a_streamed_value_grows_and_is_read_at_the_end(colour: Sync) -> None:
+    gateway = LocalGateway()
+    gateway.reply('{"city": "New York", "zip": "10001"}')
+
+    grown, completion = objects_of(colour, colour.in_process(gateway), Place)
+
+    whole = {"city": "New York", "zip": "10001"}
+    assert grown[-1] == whole
+    assert {"city": "New"} in grown or {"city": "New "} in grown
+    assert all(len(str(first)) <= len(str(then)) for first, then in pairwise(grown))
+    assert isinstance(completion, ParsedCompletion)
+    assert completion.parsed == whole
+
+
+def test_a_streamed_value_grows_without_its_object(colour: Sync) -> None:
+    gateway = LocalGateway()
+    gateway.reply('{"value": [1, 2, 3]}')
+
+    grown, completion = objects_of(colour, colour.in_process(gateway), list[int])
+
+    assert completion.parsed == grown[-1] == [1, 2, 3]
+    assert all(isinstance(each, list) for each in grown)
+
+
+def test_a_streamed_answer_of_another_form_is_raised_at_the_end(colour: Sync) -> None:
+    gateway = LocalGateway()
+    gateway.reply("Sure! First, get up.")
+
+    with pytest.raises(OutputParseError) as caught:
+        objects_of(colour, colour.in_process(gateway), Point)
+
+    assert caught.value.raw_text == "Sure! First, get up."
+
+
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(document=documents, size=st.integers(1, 9), is_wrapped=st.booleans())
+def test_a_growing_document_is_at_last_the_document(
+    document: object, size: int, is_wrapped: bool
+) -> None:
+    text = json.dumps({"value": document} if is_wrapped else document)
+    growing = PartialJSON(is_wrapped=is_wrapped)
+
+    shown = [
+        each
+        for start in range(0, len(text), size)
+        for each in growing.add(text[start : start + size])
+    ]
+
+    assert shown[-1:] == [document]
+    assert all(first != then for first, then in pairwise(shown))
+
+
+def test_reading_a_long_document_as_it_grows_is_not_quadratic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[int] = []
+    plain: Any = vars(partial_json)["from_json"]
+
+    def counting(text: str, **options: Any) -> Any:
+        read.append(len(text))
+        return plain(text, **options)
+
+    monkeypatch.setattr(partial_json, "from_json", counting)
+    text = json.dumps(["words and words"] * 30_000)
+    growing = PartialJSON(is_wrapped=False)
+
+    for start in range(0, len(text), 5):
+        growing.add(text[start : start + 5])
+
+    assert len(text) > 500_000
+    assert sum(read) < 150 * len(text)
+
+
+def test_types_made_on_the_fly_leave_nothing_behind(colour: Sync) -> None:
+    gateway = LocalGateway()
+    client = colour.in_process(gateway)
+
+    def used_once(kind: type) -> weakref.ref[type]:
+        gateway.reply('{"x": 1}')
+        assert parse(colour, client, kind).parsed
+        return weakref.ref(kind)
+
+    # Each made where nothing else is: pydantic keeps the names around a class.
+    models = [used_once(create_model("Made", x=int)) for _ in range(20)]
+    data = [used_once(make_dataclass("Made", [("x", int)])) for _ in range(20)]
+    made_dict: Any = TypedDict
+    dicts = [used_once(made_dict("Made", {"x": int})) for _ in range(20)]
+    gc.collect()
+
+    assert [each() for each in [*models, *data, *dicts] if each() is not None] == []
