@@ -73,36 +73,22 @@ class OutputType(Generic[T]):
         text = completion.text
         refusal = _refusal_in(completion)
         if refusal:
-            raise OutputRefused(
-                f"The model refused: {refusal}", completion=completion, raw_text=text or refusal
-            )
+            message = f"The model refused: {refusal}"
+            raise OutputRefused(message, completion=completion, raw_text=text or refusal)
         try:
             value = self._adapter.validate_json(self._bare(text))
         except ValidationError as problem:
-            failure = self._failure(completion, problem)
+            raise _cut(completion, problem) or _misfit(completion, problem, self.name) from None
         except Exception as error:  # A validator of the type's own may raise any.
             message = f"A validator of {self.name} raised {type(error).__name__}"
             raise OutputParseError(message, completion=completion, raw_text=text) from error
-        else:
-            unread = _cut(completion) or _nan(completion)
-            if unread is None:
-                return parsed_as(completion, value)
-            failure = unread
-        raise failure
+        if failure := _cut(completion) or _nan(completion):
+            raise failure
+        return parsed_as(completion, value)
 
     def _bare(self, text: str) -> str:
         match = _IN_WRAPPER.fullmatch(text) if self._is_wrapped else None
         return match[1] if match else text
-
-    def _failure(
-        self, completion: ChatCompletionResponse, problem: ValidationError
-    ) -> OutputParseError:
-        return _cut(completion, problem) or OutputParseError(
-            _reason(completion, problem, self.name),
-            completion=completion,
-            raw_text=completion.text,
-            validation_error=problem,
-        )
 
 
 def asking(
@@ -156,6 +142,17 @@ def _nan(completion: ChatCompletionResponse) -> OutputParseError | None:
     return OutputParseError(message, completion=completion, raw_text=text)
 
 
+def _misfit(
+    completion: ChatCompletionResponse, problem: ValidationError, name: str
+) -> OutputParseError:
+    return OutputParseError(
+        _reason(completion, problem, name),
+        completion=completion,
+        raw_text=completion.text,
+        validation_error=problem,
+    )
+
+
 _OF_ITS_STRUCTURE = {"missing", "extra_forbidden", "json_invalid", "literal_error", "enum"}
 
 
@@ -168,7 +165,10 @@ def _reason(completion: ChatCompletionResponse, problem: ValidationError, name: 
     if not any(kind in _OF_ITS_STRUCTURE or kind.endswith("_type") for kind in kinds):
         return f"The answer {what}"
     model = completion.model or "the model"
-    return f"The answer {what}. Probably {model} has no structured output: ask one that has"
+    return (
+        f"The answer {what}. Probably {model} has no structured output: "
+        "`client.models.list()` says which have (`supports_structured_output`)"
+    )
 
 
 def _why_empty(completion: ChatCompletionResponse) -> str:
