@@ -14,6 +14,7 @@ EVENTS = "_core/events.py"
 STREAMS = "_core/streams.py"
 CONNECTIONS = "_core/connections/"
 LOCAL = "local/"
+CHAT = "resources/chat/"
 
 BILLING = [
     Mutation(
@@ -737,4 +738,73 @@ COMMAND_LINE = [
     ),
 ]
 
-MUTATIONS = BILLING + TIME + COMPLETE + BOUNDS + SECRETS + PROCESS + GATEWAY + COMMAND_LINE
+AFTER_THE_ANSWER = [
+    Mutation(
+        "A refusal is not read as a value",
+        CHAT + "outputs.py",
+        "        if refusal:\n",
+        "        if False:\n",
+        "test_structured_output.py -k refus",
+    ),
+    Mutation(
+        "An answer that was cut is no value, even where it can be read",
+        CHAT + "outputs.py",
+        "        if failure := _cut(completion) or _nan(completion):\n",
+        "        if failure := _nan(completion):\n",
+        "test_structured_output.py -k cut",
+    ),
+    Mutation(
+        "NaN is no number of JSON",
+        CHAT + "outputs.py",
+        "        if failure := _cut(completion) or _nan(completion):\n",
+        "        if failure := _cut(completion):\n",
+        "test_structured_output.py -k json_does_not_have",
+    ),
+    Mutation(
+        "A rule of the type's own does not blame the model",
+        CHAT + "outputs.py",
+        "    if not any(kind in _OF_ITS_STRUCTURE",
+        "    if False and not any(kind in _OF_ITS_STRUCTURE",
+        "test_structured_output.py -k blame",
+    ),
+    Mutation(
+        "A strict object has all its fields",
+        CHAT + "schemas.py",
+        '        "required": list(fields),\n',
+        '        "required": schema.get("required", []),\n',
+        "test_structured_output.py -k strict",
+    ),
+    Mutation(
+        "What no provider enforces is told in words",
+        CHAT + "schemas.py",
+        "    if not unsaid:\n",
+        "    if True:\n",
+        "test_structured_output.py -k strict",
+    ),
+    Mutation(
+        "A growing document is not read at each of its pieces",
+        CHAT + "partial_json.py",
+        "        if self._length < self._due:\n",
+        "        if False:\n",
+        "test_structured_output.py -k quadratic",
+    ),
+    Mutation(
+        "A type that was used once is not kept",
+        CHAT + "schemas.py",
+        "def adapter_of(",
+        "@__import__('functools').cache\ndef adapter_of(",
+        "test_structured_output.py -k on_the_fly",
+    ),
+]
+
+MUTATIONS = [
+    *BILLING,
+    *TIME,
+    *COMPLETE,
+    *BOUNDS,
+    *SECRETS,
+    *PROCESS,
+    *GATEWAY,
+    *COMMAND_LINE,
+    *AFTER_THE_ANSWER,
+]

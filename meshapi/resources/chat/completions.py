@@ -11,12 +11,10 @@ from meshapi._core.resource import AsyncResource, Resource, post
 from meshapi.resources.chat.params import ChatCompletionParams
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-    from typing_extensions import TypeForm
-
     from meshapi.resources.chat.chunks import ChatCompletionChunk
     from meshapi.resources.chat.parsed import ParsedCompletion
     from meshapi.resources.chat.replies import ChatCompletionResponse
+    from meshapi.resources.chat.schemas import TypeLike
     from meshapi.resources.chat.streams import (
         AsyncChatCompletionStream,
         AsyncParsedCompletionStream,
@@ -80,7 +78,7 @@ class ChatCompletions(Resource):
     def parse(
         self,
         params: ChatCompletionParams[bool],
-        output: TypeForm[T] | TypeAdapter[T],
+        output: TypeLike[T],
         **options: Unpack[CallOptions],
     ) -> ParsedCompletion[T]:
         """Ask for a completion whose text is a value of a type: a pydantic model, a dataclass, ...
@@ -107,7 +105,7 @@ class ChatCompletions(Resource):
     def parse_stream(
         self,
         params: ChatCompletionParams[bool],
-        output: TypeForm[T] | TypeAdapter[T],
+        output: TypeLike[T],
         **options: Unpack[CallOptions],
     ) -> ParsedCompletionStream[T]:
         """Ask for the same as a stream: the value as it grows, and at the end `final().parsed`.
@@ -176,7 +174,7 @@ class AsyncChatCompletions(AsyncResource):
     async def parse(
         self,
         params: ChatCompletionParams[bool],
-        output: TypeForm[T] | TypeAdapter[T],
+        output: TypeLike[T],
         **options: Unpack[CallOptions],
     ) -> ParsedCompletion[T]:
         """Ask for a completion whose text is a value of a type: a pydantic model, a dataclass, ...
@@ -203,7 +201,7 @@ class AsyncChatCompletions(AsyncResource):
     def parse_stream(
         self,
         params: ChatCompletionParams[bool],
-        output: TypeForm[T] | TypeAdapter[T],
+        output: TypeLike[T],
         **options: Unpack[CallOptions],
     ) -> AsyncParsedCompletionStream[T]:
         """Ask for the same as a stream: the value as it grows, and at the end `final().parsed`.

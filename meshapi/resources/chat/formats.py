@@ -8,8 +8,7 @@ from pydantic import Field
 from meshapi._core.models import Flag, Params, Tagged, Text, Whole
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-    from typing_extensions import TypeForm
+    from meshapi.resources.chat.schemas import TypeLike
 
 T = TypeVar("T")
 
@@ -54,7 +53,7 @@ class ResponseFormatJSONSchema(Tagged, Params):
     """The schema."""
 
     @classmethod
-    def from_type(cls, output: "TypeForm[T] | TypeAdapter[T]") -> "ResponseFormatJSONSchema":
+    def from_type(cls, output: "TypeLike[T]") -> "ResponseFormatJSONSchema":
         """What `parse` asks for: the JSON Schema of a type, strict where it can be.
 
         It cannot be where an object has free keys, and where there is a tuple or a type that may be

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from meshapi._core.call import says_nan, summary
 from meshapi._core.resource import check_class
@@ -23,9 +23,8 @@ from meshapi.resources.chat.schemas import (
 )
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeForm
-
     from meshapi.resources.chat.replies import ChatCompletionResponse
+    from meshapi.resources.chat.schemas import TypeLike
 
 T = TypeVar("T")
 
@@ -39,7 +38,7 @@ class OutputType(Generic[T]):
     one field, `value`.
     """
 
-    def __init__(self, output: TypeForm[T] | TypeAdapter[T]) -> None:
+    def __init__(self, output: TypeLike[T]) -> None:
         """Look at the type, and make its JSON Schema."""
         self._adapter = adapter_of(output)
         schema = unfolded(json_schema_of(self._adapter))
@@ -92,7 +91,7 @@ class OutputType(Generic[T]):
 
 
 def asking(
-    params: ChatCompletionParams[bool], output: TypeForm[T] | TypeAdapter[T]
+    params: ChatCompletionParams[bool], output: TypeLike[T]
 ) -> tuple[ChatCompletionParams[bool], OutputType[T]]:
     """Params that ask for a type, and what reads the answer.
 

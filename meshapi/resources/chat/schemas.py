@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from pydantic import PydanticUserError, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -11,11 +11,15 @@ from meshapi._core.checks import fields_of, items_of
 from meshapi._core.models import JSONObject
 from meshapi.errors import InvalidRequest
 
+T = TypeVar("T")
+
 if TYPE_CHECKING:
     from pydantic_core import core_schema
     from typing_extensions import TypeForm
 
-T = TypeVar("T")
+    # A class is a `TypeForm` already; named apart, mypy sees it also from before it knew those.
+    TypeLike: TypeAlias = type[T] | TypeForm[T] | TypeAdapter[T]
+    """A type in any form that pydantic reads, or what it made of one."""
 
 
 class _Asked(GenerateJsonSchema):
@@ -31,7 +35,7 @@ class _Asked(GenerateJsonSchema):
         return next(iter(either.get("anyOf", [])), either)
 
 
-def adapter_of(output: TypeForm[T] | TypeAdapter[T]) -> TypeAdapter[T]:
+def adapter_of(output: TypeLike[T]) -> TypeAdapter[T]:
     """What reads values of a type.
 
     Raises:
