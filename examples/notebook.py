@@ -1,7 +1,7 @@
 """Cells (`# %%`) for a notebook: VS Code and Jupytext show what is displayed as Markdown."""
 
 # %%
-from IPython.display import display
+from IPython.display import display  # pyright: ignore[reportUnknownVariableType]  # half typed
 
 from meshapi import ChatCompletionParams, MeshAPI
 
