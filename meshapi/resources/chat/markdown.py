@@ -187,4 +187,4 @@ def _plain(text: str) -> str:
 
 def _destination(url: str) -> str:
     """A URL that cannot end the link that it is in."""
-    return quote(url, safe=_URL_SAFE, errors="replace")
+    return quote(url, safe=_URL_SAFE)
