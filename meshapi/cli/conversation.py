@@ -105,8 +105,10 @@ def _refusal(completion: ChatCompletionResponse) -> str:
 
 
 def _tell_cost(completion: ChatCompletionResponse, seconds: float) -> None:
+    from meshapi.resources.chat.replies import told_cost  # The answer has brought it along.
+
     usage = completion.usage
-    cost = completion.cost if usage is None or usage.cost is None else usage.cost
+    cost = told_cost(completion)
     facts = [
         f"{usage.prompt_tokens} tokens in, {usage.completion_tokens} out" if usage else "",
         "" if cost is None else f"${cost:f}",

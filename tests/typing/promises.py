@@ -106,6 +106,12 @@ def a_message_is_never_none(completion: ChatCompletionResponse) -> None:
     assert completion.choices[0].message.content
 
 
+def what_a_notebook_shows(completion: ChatCompletionResponse, message: ChatMessage) -> None:
+    assert_type(completion._repr_markdown_(), str)
+    assert_type(completion.choices[0].message._repr_markdown_(), str)
+    assert_type(message._repr_markdown_(), str)
+
+
 def messages_in_any_mix(completion: ChatCompletionResponse) -> None:
     ChatCompletionParams(
         messages=[

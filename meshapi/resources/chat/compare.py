@@ -154,6 +154,12 @@ class ComparisonResponse(Answer):
     skip_comparison: bool | None = None
     """Whether the judging was skipped."""
 
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows: what each model said, and the judge."""
+        from meshapi.resources.chat.markdown import comparison_markdown  # For notebooks alone.
+
+        return comparison_markdown(self)
+
 
 class ComparisonEvent(Event):
     """One event of a streamed comparison; `event` names it.

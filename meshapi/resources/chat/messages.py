@@ -53,6 +53,12 @@ class ChatMessage(Tagged, Payload):
     tool_calls: list[ToolCall] | None = None
     """On an `assistant` message: the calls that the model asks for."""
 
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows: all that the message says and asks for."""
+        from meshapi.resources.chat.markdown import message_markdown  # For notebooks alone.
+
+        return message_markdown(self)
+
 
 class UrlCitation(Payload):
     """A page that the answer rests on."""

@@ -156,3 +156,15 @@ class ChatCompletionResponse(CompletionFacts, Answer):
     def text(self) -> str:
         """The first answer's text; "" when there is none."""
         return joined_text(self.choices[0].message.content) if self.choices else ""
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows: every answer, and a small line of facts."""
+        from meshapi.resources.chat.markdown import completion_markdown  # For notebooks alone.
+
+        return completion_markdown(self)
+
+
+def told_cost(facts: CompletionFacts) -> Decimal | None:
+    """US dollars, wherever the server says so."""
+    usage = facts.usage
+    return facts.cost if usage is None or usage.cost is None else usage.cost
