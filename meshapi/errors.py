@@ -174,7 +174,7 @@ class OutputParseError(MeshAPIError):
     """The text that could not be read; of a refusal without a text, its words."""
 
     validation_error: ValidationError | None
-    """What pydantic said of it; None where the text was refused before it was read."""
+    """What pydantic says of it; None of a refusal, and where it has no objection."""
 
     def __init__(
         self,

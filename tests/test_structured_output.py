@@ -34,8 +34,10 @@ from meshapi import (
 )
 from meshapi.local import LocalGateway
 from meshapi.resources.chat import partial_json
+from meshapi.resources.chat.outputs import asking
 from meshapi.resources.chat.partial_json import PartialJSON
-from meshapi.resources.chat.schemas import adapter_of, strict_schema
+from meshapi.resources.chat.schemas import adapter_of
+from meshapi.resources.chat.strict import strict_schema
 from tests.colours import Client, Sync
 from tests.copies import COPIES
 
@@ -159,7 +161,7 @@ def test_a_strict_schema_is_asked_for(colour: Sync) -> None:
         "description": "One step.",
         "properties": {
             "what": {"type": "string", "description": "What to do. (minLength: 2)"},
-            "cost": {"type": "number"},
+            "cost": {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"},
         },
         "required": ["what", "cost"],
         "additionalProperties": False,
@@ -212,27 +214,30 @@ def test_a_type_without_a_strict_form_is_asked_for_as_it_is(output: Any) -> None
     assert ResponseFormatJSONSchema.from_type(output).json_schema.strict is False
 
 
+NULL: dict[str, Any] = {"type": "null"}
+
+
 @pytest.mark.parametrize(
     ("schema", "strict"),
     [
         ({"type": "string", "format": "uuid"}, {"type": "string", "format": "uuid"}),
         (
             {"type": "string", "format": "uri", "maxLength": 9, "description": "Where."},
-            {"type": "string", "description": "Where. (format: uri, maxLength: 9)"},
+            {"type": "string", "description": 'Where. (format: "uri", maxLength: 9)'},
         ),
         (
             {"type": "string", "pattern": "(?!a)b"},
-            {"type": "string", "description": "(pattern: (?!a)b)"},
+            {"type": "string", "description": '(pattern: "(?!a)b")'},
         ),
         ({"type": "string", "pattern": "^a+$"}, {"type": "string", "pattern": "^a+$"}),
         ({"type": "integer", "default": 3, "examples": [3]}, {"type": "integer"}),
         (
-            {"oneOf": [{"$ref": "#/$defs/A"}], "discriminator": {"propertyName": "kind"}},
-            {"anyOf": [{"$ref": "#/$defs/A"}]},
+            {"oneOf": [{"$ref": "#/$defs/A"}], "discriminator": {}, "$defs": {"A": NULL}},
+            {"anyOf": [{"$ref": "#/$defs/A"}], "$defs": {"A": NULL}},
         ),
         (
-            {"$ref": "#/$defs/A", "description": "Which."},
-            {"anyOf": [{"$ref": "#/$defs/A"}], "description": "Which."},
+            {"$ref": "#/$defs/A", "description": "Which.", "$defs": {"A": NULL}},
+            {"anyOf": [{"$ref": "#/$defs/A"}], "description": "Which.", "$defs": {"A": NULL}},
         ),
         (
             {"type": "object", "properties": {"title": {"type": "null"}}, "required": []},
@@ -243,10 +248,11 @@ def test_a_type_without_a_strict_form_is_asked_for_as_it_is(output: Any) -> None
                 "additionalProperties": False,
             },
         ),
-        (
-            {"type": "object", "properties": {}, "additionalProperties": True},
-            {"type": "object", "properties": {}, "required": [], "additionalProperties": False},
-        ),
+        ({"type": "string", "minimum": 0}, {"type": "string", "description": "(minimum: 0)"}),
+        ({"type": "object", "properties": {}, "additionalProperties": True}, None),
+        ({"type": ["object", "null"], "properties": {}}, None),
+        ({"anyOf": []}, None),
+        ({"anyOf": [{"type": "null"}], "oneOf": [{"type": "null"}]}, None),
         ({"allOf": [{"type": "string"}, {"pattern": "a"}], "type": "string"}, None),
         ({"type": "array"}, None),
         ({}, None),
@@ -266,6 +272,14 @@ def test_a_name_that_the_wire_does_not_take_is_made_one_that_it_does() -> None:
     assert name == "P_gina_int_" + "x" * 53
 
 
+def test_params_that_say_stream_are_asked_whole(colour: Sync) -> None:
+    gateway = LocalGateway()
+    gateway.reply('{"x": 1}')
+
+    assert parse(colour, colour.in_process(gateway), Point, stream=True).parsed == Point(1)
+    assert cast("dict[str, Any]", gateway.requests[-1].json())["stream"] is False
+
+
 def test_a_response_format_of_ones_own_is_sent_as_it_is(colour: Sync) -> None:
     gateway = LocalGateway()
     gateway.reply("[1, 2]")
@@ -277,6 +291,65 @@ def test_a_response_format_of_ones_own_is_sent_as_it_is(colour: Sync) -> None:
     assert cast("dict[str, Any]", gateway.requests[-1].json())["response_format"] == own
 
 
+@pytest.mark.parametrize("text", ['{"value": 3}', "3"])
+def test_an_answer_to_a_format_of_ones_own_is_read_as_it_comes(colour: Sync, text: str) -> None:
+    gateway = LocalGateway()
+    gateway.reply(text)
+    own = {"type": "json_object"}
+    client = colour.in_process(gateway)
+
+    completion = parse(colour, client, dict[str, int] | int, response_format=own)
+
+    assert completion.parsed == json.loads(text)
+
+
+def test_a_form_that_was_made_of_the_type_is_ones_own_with_other_words(colour: Sync) -> None:
+    gateway = LocalGateway()
+    gateway.reply('{"value": [1]}')
+    form = ResponseFormatJSONSchema.from_type(list[int])
+    form.json_schema.description = "Primes."
+
+    completion = parse(colour, colour.in_process(gateway), list[int], response_format=form)
+
+    assert completion.parsed == [1]
+    sent = cast("dict[str, Any]", gateway.requests[-1].json())["response_format"]
+    assert sent["json_schema"]["description"] == "Primes."
+
+
+def test_a_form_that_is_changed_is_nobody_elses() -> None:
+    changed = cast("Any", ResponseFormatJSONSchema.from_type(Point).json_schema.schema_)
+    changed["properties"]["x"]["type"] = "boolean"
+
+    kept = cast("Any", ResponseFormatJSONSchema.from_type(Point).json_schema.schema_)
+
+    assert kept["properties"]["x"] == {"type": "integer"}
+
+
+def test_a_model_without_a_schema_to_follow_is_not_blamed(colour: Sync) -> None:
+    gateway = LocalGateway()
+    gateway.reply("Sure!")
+
+    with pytest.raises(OutputParseError) as caught:
+        parse(
+            colour,
+            colour.in_process(gateway),
+            Point,
+            response_format={"type": "json_object"},
+        )
+
+    assert "Probably" not in str(caught.value)
+
+
+class Chain(TypedDict):
+    value: int
+    then: NotRequired[Chain]
+
+
+def test_a_type_whose_strict_form_would_never_end_is_not_asked_for_in_it(colour: Sync) -> None:
+    assert ResponseFormatJSONSchema.from_type(Chain).json_schema.strict is False
+    assert ResponseFormatJSONSchema.from_type(Plan).json_schema.strict is True
+
+
 @pytest.mark.parametrize("text", ['{"value":[1,2]}', ' {\n"value" : [1, 2] } ', "[1, 2]"])
 def test_a_value_is_read_with_and_without_its_object(colour: Sync, text: str) -> None:
     gateway = LocalGateway()
@@ -285,12 +358,30 @@ def test_a_value_is_read_with_and_without_its_object(colour: Sync, text: str) ->
     assert parse(colour, colour.in_process(gateway), list[int]).parsed == [1, 2]
 
 
-def test_no_digit_of_a_number_is_lost(colour: Sync) -> None:
-    digits = "0.12345678901234567890123456789"
+def test_no_digit_of_a_decimal_is_lost(colour: Sync) -> None:
+    digits = "12345678901234567890.12345678901234567890123456789"
     gateway = LocalGateway()
     gateway.reply(f'{{"value": ["{digits}"]}}')
 
-    assert parse(colour, colour.in_process(gateway), list[Decimal]).parsed == [Decimal(digits)]
+    completion = parse(colour, colour.in_process(gateway), list[Decimal])
+
+    assert completion.parsed == [Decimal(digits)]
+    sent = cast("dict[str, Any]", gateway.requests[-1].json())["response_format"]["json_schema"]
+    assert sent["schema"]["properties"]["value"]["items"]["type"] == "string"
+
+
+@pytest.mark.parametrize(
+    "text", ['\u00a0{"value":["NaN"]}', '{"value"\x0c:["NaN"]}', '{"value":["a"]}\u2003']
+)
+def test_what_only_python_takes_for_space_is_no_json(colour: Sync, text: str) -> None:
+    assert "Invalid JSON" in str(failure(colour, list[str], content=text))
+
+
+@pytest.mark.parametrize("text", ['{"value":[1],"note":"x"}', '{"note":"x","value":[1]}'])
+def test_an_object_with_more_than_the_value_is_none(colour: Sync, text: str) -> None:
+    assert "does not fit list[int]: Input should be" in str(
+        failure(colour, list[int], content=text)
+    )
 
 
 def test_a_refusal_is_an_error_of_its_own(colour: Sync) -> None:
@@ -330,8 +421,9 @@ PROBABLY = "Probably openai/gpt-4o has no structured output"
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Sure! First, get up.", f"is no JSON. {PROBABLY}"),
-        ('```json\n{"x": 1}\n```', f"is no JSON. {PROBABLY}"),
+        ("Sure! First, get up.", "Invalid JSON: expected value at line 1 column 1. "),
+        ("Sure! First, get up.", PROBABLY),
+        ('```json\n{"x": 1}\n```', PROBABLY),
         ('{"y": 2}', f"does not fit Point: x: Field required. {PROBABLY}"),
         ('{"x": "one"}', "does not fit Point: x: Input should be a valid integer"),
         ("[]", "does not fit Point: "),
@@ -376,7 +468,7 @@ def test_a_rule_of_the_type_that_no_schema_holds_does_not_blame_the_model(
 def test_a_validator_that_fails_loses_no_completion(colour: Sync) -> None:
     error = failure(colour, Even, content='{"n": 3}')
 
-    assert "A validator of Even raised KeyError" in str(error)
+    assert "Reading Even raised KeyError" in str(error)
     assert isinstance(error.__cause__, KeyError)
     assert error.completion.usage
 
@@ -387,18 +479,18 @@ def test_a_number_that_json_does_not_have_is_no_value(colour: Sync) -> None:
 
 def test_calls_of_tools_are_no_value(colour: Sync) -> None:
     gateway = LocalGateway()
-    gateway.reply(tool_calls=["now"])
+    gateway.reply("Let me look.", tool_calls=["now"])
     tools = [Tool.model_validate({"function": {"name": "now"}})]
 
-    with pytest.raises(OutputParseError, match="let `run` answer them first"):
+    with pytest.raises(OutputParseError, match="calls tools: let `run` answer them first"):
         parse(colour, colour.in_process(gateway), Point, tools=tools)
 
 
 def test_an_answer_without_choices_is_no_value() -> None:
-    from meshapi.resources.chat.outputs import OutputType
+    _, reader = asking(QUESTION, Point)
 
     with pytest.raises(OutputParseError, match="no choices"):
-        OutputType(Point).read(ChatCompletionResponse(choices=[]))
+        reader.read(ChatCompletionResponse(choices=[]))
 
 
 def test_the_errors_survive_copies(colour: Sync) -> None:
@@ -419,14 +511,33 @@ class Unreadable:
     """No type that pydantic knows."""
 
 
+class Broken(BaseModel):
+    """A schema of its own goes wrong."""
+
+    x: int
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, *_: object) -> Any:
+        raise KeyError("x")
+
+
+def nested(depth: int) -> type[BaseModel]:
+    inner: type[BaseModel] = create_model("Inner", x=(int, ...))
+    for _ in range(depth):
+        inner = create_model("Outer", inner=(inner, ...))
+    return inner
+
+
 @pytest.mark.parametrize(
     ("output", "words"),
     [
         (Unreadable, "cannot be read as Unreadable"),
-        (Point(1), "cannot be read as Point"),
+        (Point(1), "cannot be read as .*Point"),
         (3, "cannot be read as 3"),
         (list["Nowhere"], "Nowhere"),  # type: ignore[name-defined]  # noqa: F821  # That is the test.
-        (Callable[[], int], "There is no JSON Schema"),
+        (Callable[[], int], "has no JSON Schema"),
+        (Broken, "has no JSON Schema: 'x'"),
+        (nested(60), "has no JSON Schema"),
     ],
     ids=str,
 )
@@ -505,6 +616,26 @@ def test_a_streamed_answer_of_another_form_is_raised_at_the_end(colour: Sync) ->
     assert caught.value.raw_text == "Sure! First, get up."
 
 
+def test_a_value_is_shown_from_where_the_stream_is(colour: Sync) -> None:
+    gateway = LocalGateway()
+    gateway.reply('{"city": "New York", "zip": "10001"}')
+    client = colour.in_process(gateway)
+    stream = client.chat.completions.parse_stream(QUESTION, Place)
+    colour.take(stream, 3)
+
+    if isinstance(stream, AsyncParsedCompletionStream):
+
+        async def rest() -> list[object]:
+            return [each async for each in stream.object_stream]
+
+        grown = colour.settle(cast("list[object] | Awaitable[list[object]]", rest()))
+    else:
+        grown = list(stream.object_stream)
+
+    assert all(isinstance(each, dict) for each in grown)
+    assert grown[-1] == {"city": "New York", "zip": "10001"}
+
+
 documents = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -517,7 +648,7 @@ def test_a_growing_document_is_at_last_the_document(
     document: object, size: int, is_wrapped: bool
 ) -> None:
     text = json.dumps({"value": document} if is_wrapped else document)
-    growing = PartialJSON(is_wrapped=is_wrapped)
+    growing = PartialJSON(wrapper="value" if is_wrapped else None)
 
     shown = [
         each
@@ -541,11 +672,13 @@ def test_reading_a_long_document_as_it_grows_is_not_quadratic(
 
     monkeypatch.setattr(partial_json, "from_json", counting)
     text = json.dumps(["words and words"] * 30_000)
-    growing = PartialJSON(is_wrapped=False)
+    growing = PartialJSON()
 
     for start in range(0, len(text), 5):
         growing.add(text[start : start + 5])
+    shown = growing.look()
 
+    assert shown == [["words and words"] * 30_000]
     assert len(text) > 500_000
     assert sum(read) < 150 * len(text)
 

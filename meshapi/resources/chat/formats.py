@@ -62,9 +62,9 @@ class ResponseFormatJSONSchema(Tagged, Params):
         Raises:
             InvalidRequest: the type has no JSON Schema.
         """
-        from meshapi.resources.chat.outputs import OutputType  # Not all programs parse.
+        from meshapi.resources.chat.answer_form import form_of  # Not all programs parse.
 
-        return OutputType(output).format
+        return form_of(output).response_format.model_copy(deep=True)
 
 
 ResponseFormat: TypeAlias = (

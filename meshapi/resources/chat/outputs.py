@@ -1,26 +1,23 @@
-"""An answer as a value of a type: the form that is asked for, and how the text is read."""
+"""An answer as a value of a type: how it is asked for, and how its text is read."""
 
 from __future__ import annotations
 
-import re
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
 
 from meshapi._core.call import says_nan, summary
+from meshapi._core.checks import fields_of
 from meshapi._core.resource import check_class
 from meshapi.errors import OutputParseError, OutputRefused, OutputTruncated
-from meshapi.resources.chat.formats import ResponseFormatJSONSchema, ResponseFormatSchema
+from meshapi.resources.chat.answer_form import WRAPPER, form_of
+from meshapi.resources.chat.formats import ResponseFormatJSONSchema
 from meshapi.resources.chat.params import ChatCompletionParams
 from meshapi.resources.chat.parsed import ParsedCompletion, parsed_as
-from meshapi.resources.chat.partial_json import WRAPPER, PartialJSON
-from meshapi.resources.chat.schemas import (
-    adapter_of,
-    held_in,
-    json_schema_of,
-    strict_schema,
-    unfolded,
-)
+from meshapi.resources.chat.partial_json import PartialJSON
+from meshapi.resources.chat.schemas import adapter_of, name_of
 
 if TYPE_CHECKING:
     from meshapi.resources.chat.replies import ChatCompletionResponse
@@ -28,38 +25,44 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_IN_WRAPPER = re.compile(rf'\s*\{{\s*"{WRAPPER}"\s*:(.*)\}}\s*', re.DOTALL)
 
+def asking(
+    params: ChatCompletionParams[bool], output: TypeLike[T]
+) -> tuple[ChatCompletionParams[bool], OutputType[T]]:
+    """Params that ask for a type, not as a stream, and what reads the answer.
 
-class OutputType(Generic[T]):
-    """A type that answers are read as.
+    A `response_format` of the params' own stays.
 
-    Models answer with objects: of a type that is none, such as a list, the answer is an object with
-    one field, `value`.
+    Raises:
+        InvalidRequest: the type has no JSON Schema, or the params are of another class.
     """
+    check_class(params, ChatCompletionParams)
+    asked = params.model_copy()
+    if asked.stream:
+        asked.stream = False
+    adapter, own = adapter_of(output), asked.response_format
+    if own is not None and not isinstance(own, ResponseFormatJSONSchema):
+        return asked, OutputType(adapter, name_of(output), is_asked=False, is_wrapped=False)
+    form = form_of(output)
+    asked.response_format = own or form.response_format
+    is_asked = asked.response_format.json_schema.schema_ == form.schema
+    is_wrapped = is_asked and form.is_wrapped
+    return asked, OutputType(adapter, name_of(output), is_asked=is_asked, is_wrapped=is_wrapped)
 
-    def __init__(self, output: TypeLike[T]) -> None:
-        """Look at the type, and make its JSON Schema."""
-        self._adapter = adapter_of(output)
-        schema = unfolded(json_schema_of(self._adapter))
-        self._is_wrapped = schema.get("type") != "object"
-        self._schema = held_in(WRAPPER, schema) if self._is_wrapped else schema
-        self.name = str(getattr(output, "__name__", None) or schema.get("title") or "answer")
 
-    @property
-    def format(self) -> ResponseFormatJSONSchema:
-        """What to ask for; strict where the type has a strict form."""
-        strict = strict_schema(self._schema)
-        schema = ResponseFormatSchema(
-            name=re.sub(r"[^a-zA-Z0-9_-]", "_", self.name)[:64],
-            schema=strict or self._schema,
-            strict=strict is not None,
-        )
-        return ResponseFormatJSONSchema(json_schema=schema)
+@dataclass(frozen=True, slots=True)
+class OutputType(Generic[T]):
+    """A type that answers are read as."""
 
-    def growing(self) -> PartialJSON:
-        """What reads an answer while it comes."""
-        return PartialJSON(is_wrapped=self._is_wrapped)
+    adapter: TypeAdapter[T]
+    name: str
+    _: KW_ONLY
+    is_asked: bool
+    is_wrapped: bool
+
+    def growing(self, text: str) -> PartialJSON:
+        """What shows an answer while it comes, from the text that has come on."""
+        return PartialJSON(text, wrapper=WRAPPER if self.is_wrapped else None)
 
     def read(self, completion: ChatCompletionResponse) -> ParsedCompletion[T]:
         """Read the first answer.
@@ -75,38 +78,37 @@ class OutputType(Generic[T]):
             message = f"The model refused: {refusal}"
             raise OutputRefused(message, completion=completion, raw_text=text or refusal)
         try:
-            value = self._adapter.validate_json(self._bare(text))
+            value = self.adapter.validate_json(self._bare(text))
         except ValidationError as problem:
-            raise _cut(completion, problem) or _misfit(completion, problem, self.name) from None
+            raise _cut(completion, problem) or self._misfit(completion, problem) from None
         except Exception as error:  # A validator of the type's own may raise any.
-            message = f"A validator of {self.name} raised {type(error).__name__}"
+            message = f"Reading {self.name} raised {type(error).__name__}"
             raise OutputParseError(message, completion=completion, raw_text=text) from error
         if failure := _cut(completion) or _nan(completion):
             raise failure
         return parsed_as(completion, value)
 
-    def _bare(self, text: str) -> str:
-        match = _IN_WRAPPER.fullmatch(text) if self._is_wrapped else None
-        return match[1] if match else text
+    def _bare(self, text: str) -> str | bytes:
+        """The text of the value; where it is not in its object, all of it."""
+        if not self.is_wrapped:
+            return text
+        try:
+            fields = fields_of(from_json(text))
+        except ValueError:
+            return text
+        return to_json(fields[WRAPPER]) if fields.keys() == {WRAPPER} else text
 
-
-def asking(
-    params: ChatCompletionParams[bool], output: TypeLike[T]
-) -> tuple[ChatCompletionParams[bool], OutputType[T]]:
-    """Params that ask for a type, and what reads the answer.
-
-    A `response_format` of the params' own stays.
-
-    Raises:
-        InvalidRequest: the type has no JSON Schema, or the params are of another class.
-    """
-    check_class(params, ChatCompletionParams)
-    reader = OutputType(output)
-    if params.response_format is not None:
-        return params, reader
-    asked = params.model_copy()
-    asked.response_format = reader.format
-    return asked, reader
+    def _misfit(
+        self, completion: ChatCompletionResponse, problem: ValidationError
+    ) -> OutputParseError:
+        what = _obstacle(completion) or f"does not fit {self.name}: {summary(problem)}"
+        why = _probable_cause(completion, problem) if self.is_asked else ""
+        return OutputParseError(
+            f"The answer {what}{why}",
+            completion=completion,
+            raw_text=completion.text,
+            validation_error=problem,
+        )
 
 
 def _refusal_in(completion: ChatCompletionResponse) -> str:
@@ -141,36 +143,28 @@ def _nan(completion: ChatCompletionResponse) -> OutputParseError | None:
     return OutputParseError(message, completion=completion, raw_text=text)
 
 
-def _misfit(
-    completion: ChatCompletionResponse, problem: ValidationError, name: str
-) -> OutputParseError:
-    return OutputParseError(
-        _reason(completion, problem, name),
-        completion=completion,
-        raw_text=completion.text,
-        validation_error=problem,
-    )
+def _obstacle(completion: ChatCompletionResponse) -> str:
+    """What stands in the way of an answer, whatever its type."""
+    if not completion.choices:
+        return "has no choices"
+    choice = completion.choices[0]
+    if choice.message.tool_calls:
+        return "calls tools: let `run` answer them first"
+    if choice.finish_reason == "error":
+        return "ended with an error of the provider's"
+    return "" if completion.text.strip() else "is empty"
 
 
-_OF_ITS_STRUCTURE = {"missing", "extra_forbidden", "json_invalid", "literal_error", "enum"}
+_OF_STRUCTURE = {"missing", "extra_forbidden", "json_invalid", "literal_error", "enum"}
 
 
-def _reason(completion: ChatCompletionResponse, problem: ValidationError, name: str) -> str:
-    if not completion.text.strip():
-        return _why_empty(completion)
+def _probable_cause(completion: ChatCompletionResponse, problem: ValidationError) -> str:
+    """Whether the answer breaks what only a model that knows no schema would break."""
     kinds = {each["type"] for each in problem.errors(include_url=False, include_input=False)}
-    is_json = "json_invalid" not in kinds
-    what = f"does not fit {name}: {summary(problem)}" if is_json else "is no JSON"
-    if not any(kind in _OF_ITS_STRUCTURE or kind.endswith("_type") for kind in kinds):
-        return f"The answer {what}"
-    model = completion.model or "the model"
+    is_broken = any(kind in _OF_STRUCTURE or kind.endswith("_type") for kind in kinds)
+    if not is_broken or _obstacle(completion):
+        return ""
     return (
-        f"The answer {what}. Probably {model} has no structured output: "
+        f". Probably {completion.model or 'the model'} has no structured output: "
         "`client.models.list()` says which have (`supports_structured_output`)"
     )
-
-
-def _why_empty(completion: ChatCompletionResponse) -> str:
-    if any(choice.message.tool_calls for choice in completion.choices[:1]):
-        return "The model called tools in the place of an answer: let `run` answer them first"
-    return "The answer is empty" if completion.choices else "The answer has no choices"

@@ -6,37 +6,36 @@ from pydantic_core import from_json
 
 from meshapi._core.checks import fields_of
 
-WRAPPER = "value"
-"""The one field of an object that stands for a value that is no object."""
-
-# Each reading goes through the whole text. That a long one is read only when it has grown by a part
-# of itself keeps the sum in proportion to its length.
+# Each look reads the text from its start. That a long one is looked at only when it has grown by a
+# part of itself keeps the sum in proportion to its length.
 _SHORT = 16_384
 _PART = 64
 
 
 class PartialJSON:
-    """A JSON document that comes in pieces."""
+    """A JSON document that comes in pieces.
 
-    def __init__(self, *, is_wrapped: bool) -> None:
-        """Begin with nothing; of a wrapped value, the wrapper is not shown."""
-        self._is_wrapped = is_wrapped
-        self._pieces: list[str] = []
-        self._length = 0
+    What has not ended, a text above all, is shown as far as it can be read. What is no JSON shows
+    nothing.
+    """
+
+    def __init__(self, text: str = "", *, wrapper: str | None = None) -> None:
+        """Go on from a text; where a wrapper is named, only what is in its field is shown."""
+        self._wrapper = wrapper
+        self._pieces = [text]
+        self._length = len(text)
         self._due = 0
         self._shown: list[object] = []
 
     def add(self, piece: str) -> list[object]:
-        """Take the next piece; give what can be read by now, in a list, if that is something new.
-
-        A text or number that has not ended is shown as far as it has come. What is no JSON shows
-        nothing.
-        """
+        """Take the next piece; a long document is then looked at now and again."""
         self._pieces.append(piece)
         self._length += len(piece)
-        if self._length < self._due:
-            return []
-        self._due = self._length + max(0, self._length - _SHORT) // _PART
+        return self.look() if self._length >= self._due else []
+
+    def look(self) -> list[object]:
+        """What can be read by now, in a list, if that is something new."""
+        self._due = self._length + 1 + max(0, self._length - _SHORT) // _PART
         shown = self._readable("".join(self._pieces))
         if shown == self._shown:
             return []
@@ -45,10 +44,12 @@ class PartialJSON:
 
     def _readable(self, text: str) -> list[object]:
         try:
-            document: object = from_json(text, allow_partial="trailing-strings")
+            document: object = from_json(
+                text, allow_inf_nan=False, allow_partial="trailing-strings"
+            )
         except ValueError:
             return []
-        if not self._is_wrapped:
+        if self._wrapper is None:
             return [document]
         fields = fields_of(document)
-        return [fields[WRAPPER]] if WRAPPER in fields else []
+        return [fields[self._wrapper]] if self._wrapper in fields else []

@@ -89,11 +89,16 @@ class ParsedCompletionStream(ChatCompletionStream, Generic[T]):
     def object_stream(self) -> Iterator[object]:
         """The value as it grows: what JSON has for it (dicts, lists, ...), not validated yet.
 
-        A text or number that has not ended is shown as far as it has come. Of a value above 16 KiB
-        not every step is shown.
+        What has not ended, a text above all, is shown as far as it can be read. Of a value above
+        16 KiB not every step is shown.
         """
-        growing = self._output.growing()
-        return (shown for text in self.text_stream for shown in growing.add(text))
+        return self._objects()
+
+    def _objects(self) -> Iterator[object]:
+        growing = self._output.growing(self._fold.partial(self.meta).text)
+        for text in self.text_stream:
+            yield from growing.add(text)
+        yield from growing.look()
 
     def final(self) -> ParsedCompletion[T]:
         """Read what is left, and read the whole answer as the type.
@@ -119,11 +124,18 @@ class AsyncParsedCompletionStream(AsyncChatCompletionStream, Generic[T]):
     def object_stream(self) -> AsyncIterator[object]:
         """The value as it grows: what JSON has for it (dicts, lists, ...), not validated yet.
 
-        A text or number that has not ended is shown as far as it has come. Of a value above 16 KiB
-        not every step is shown.
+        What has not ended, a text above all, is shown as far as it can be read. Of a value above
+        16 KiB not every step is shown.
         """
-        growing = self._output.growing()
-        return (shown async for text in self.text_stream for shown in growing.add(text))
+        return self._objects()
+
+    async def _objects(self) -> AsyncIterator[object]:
+        growing = self._output.growing(self._fold.partial(self.meta).text)
+        async for text in self.text_stream:
+            for shown in growing.add(text):
+                yield shown
+        for shown in growing.look():
+            yield shown
 
     async def final(self) -> ParsedCompletion[T]:
         """Read what is left, and read the whole answer as the type.
