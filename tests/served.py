@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+import runpy
 import socket
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
-from typing import TypeAlias
+from pathlib import Path
+from typing import TypeAlias, cast
 from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from meshapi import AsyncMeshAPI
+
+_WEB_CHAT = Path(__file__).parent.parent / "examples" / "web_chat" / "app.py"
+
+
+def web_chat(client: AsyncMeshAPI) -> ASGIApp:
+    """The example of a web app, around a client."""
+    make_app = cast("Callable[..., ASGIApp]", runpy.run_path(str(_WEB_CHAT))["make_app"])
+    return make_app(client)
 
 
 @contextmanager
