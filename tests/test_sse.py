@@ -441,3 +441,18 @@ def test_a_task_that_is_cancelled_while_it_writes_closes_the_call(colour: Sync) 
         frames = client.chat.completions.stream(QUESTION).to_sse()
         asyncio.run(cancelled_while_writing(frames))
         colour.settle(client.close())
+
+
+def test_frames_that_ended_stay_at_their_end(colour: Sync, gateway: LocalGateway) -> None:
+    async def ends(frames: ServerSentEvents | AsyncServerSentEvents) -> list[bytes | None]:
+        taken = [frame async for frame in frames]
+        return [taken[-1], await anext(frames, None), await anext(frames, None)]
+
+    client = colour.client(base_url=gateway.base_url, token=gateway.token)
+
+    assert asyncio.run(ends(client.chat.completions.stream(QUESTION).to_sse())) == [
+        DONE,
+        None,
+        None,
+    ]
+    colour.settle(client.close())

@@ -47,8 +47,10 @@ class _Relay(ABC):
         self._watch(asyncio.current_task())
         self._next = self._next or self._ask()
         try:
-            ready, _ = await asyncio.wait([self._next], timeout=self._heartbeat)
-            if not ready:
+            await asyncio.sleep(0)  # A frame that is there already, as most are, comes cheaply.
+            if not self._next.done():
+                await asyncio.wait([self._next], timeout=self._heartbeat)
+            if not self._next.done():
                 return HEARTBEAT
             frame = self._next.result()
         except BaseException:
@@ -121,8 +123,9 @@ class ServerSentEvents(_Relay):
 
     def _let_go(self) -> None:
         self._close()
-        if self._thread:
-            self._thread.shutdown(wait=False)
+        thread, self._thread = self._thread, None
+        if thread:
+            thread.shutdown(wait=False)
 
 
 class AsyncServerSentEvents(_Relay):
