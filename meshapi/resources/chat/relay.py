@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Self
@@ -134,7 +134,7 @@ class AsyncServerSentEvents(_Relay):
     def __init__(
         self,
         frames: AsyncIterator[bytes],
-        close: Callable[[], Coroutine[Any, Any, None]],
+        close: Callable[[], Awaitable[None]],
         heartbeat: float | None,
     ) -> None:
         """Take the frames, and what closes the stream from any task."""
@@ -159,7 +159,11 @@ async def _next_of(frames: AsyncIterator[bytes]) -> bytes | None:
     return await anext(frames, None)
 
 
-def _close_soon(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    closing = asyncio.get_running_loop().create_task(close())
+async def _settle(close: Callable[[], Awaitable[None]]) -> None:
+    await close()
+
+
+def _close_soon(close: Callable[[], Awaitable[None]]) -> None:
+    closing = asyncio.get_running_loop().create_task(_settle(close))
     _closing.add(closing)
     closing.add_done_callback(_closing.discard)
