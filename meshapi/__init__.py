@@ -68,6 +68,15 @@ if TYPE_CHECKING:
         ComparisonResponse,
         ComparisonResult,
     )
+    from meshapi.resources.chat.events import (
+        ChatCompletionEvent,
+        ContentEvent,
+        DoneEvent,
+        ReasoningEvent,
+        RefusalEvent,
+        ToolCallEvent,
+        UsageEvent,
+    )
     from meshapi.resources.chat.formats import (
         AudioOptions,
         ImageOptions,
@@ -92,6 +101,10 @@ if TYPE_CHECKING:
         ChatCompletionRequestToolChoice,
     )
     from meshapi.resources.chat.parsed import ParsedCompletion
+    from meshapi.resources.chat.parsed_streams import (
+        AsyncParsedCompletionStream,
+        ParsedCompletionStream,
+    )
     from meshapi.resources.chat.parts import (
         AudioContentPart,
         CacheControl,
@@ -108,6 +121,7 @@ if TYPE_CHECKING:
         VideoContentPart,
         VideoUrl,
     )
+    from meshapi.resources.chat.relay import AsyncServerSentEvents, ServerSentEvents
     from meshapi.resources.chat.replies import (
         ChatCompletionChoice,
         ChatCompletionChoiceFinishReason,
@@ -125,12 +139,7 @@ if TYPE_CHECKING:
         ReasoningEffort,
         StreamOptions,
     )
-    from meshapi.resources.chat.streams import (
-        AsyncChatCompletionStream,
-        AsyncParsedCompletionStream,
-        ChatCompletionStream,
-        ParsedCompletionStream,
-    )
+    from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
     from meshapi.resources.chat.tools import (
         Tool,
         ToolCall,
@@ -148,6 +157,7 @@ __all__ = [
     "AsyncChatCompletionStream",
     "AsyncMeshAPI",
     "AsyncParsedCompletionStream",
+    "AsyncServerSentEvents",
     "AsyncStream",
     "AsyncTokenSource",
     "AudioContentPart",
@@ -161,6 +171,7 @@ __all__ = [
     "ChatCompletionChunk",
     "ChatCompletionChunkChoice",
     "ChatCompletionDelta",
+    "ChatCompletionEvent",
     "ChatCompletionMessage",
     "ChatCompletionParams",
     "ChatCompletionRequestStop",
@@ -180,11 +191,13 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "ConnectionFailed",
+    "ContentEvent",
     "ContentPart",
     "ContentPolicyViolation",
     "ContextWindowExceeded",
     "DeadlineExceeded",
     "DebugOptions",
+    "DoneEvent",
     "ErrorBody",
     "ErrorBodyCode",
     "ErrorEnvelope",
@@ -225,6 +238,8 @@ __all__ = [
     "RateLimitExceeded",
     "Reasoning",
     "ReasoningEffort",
+    "ReasoningEvent",
+    "RefusalEvent",
     "ResponseFormat",
     "ResponseFormatJSONObject",
     "ResponseFormatJSONSchema",
@@ -233,6 +248,7 @@ __all__ = [
     "RetryPolicy",
     "RetrySafety",
     "ServerError",
+    "ServerSentEvents",
     "SpendLimitExceeded",
     "Stream",
     "StreamInterrupted",
@@ -243,6 +259,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolCallDelta",
+    "ToolCallEvent",
     "ToolCallFunction",
     "ToolCallFunctionDelta",
     "ToolChoice",
@@ -254,6 +271,7 @@ __all__ = [
     "UnprocessableEntity",
     "UpstreamError",
     "UrlCitation",
+    "UsageEvent",
     "UsageInfo",
     "ValidationErrorDetail",
     "ValidationFailed",
@@ -322,6 +340,15 @@ _NAMES_OF = {
         "ComparisonResponse",
         "ComparisonResult",
     ],
+    "resources.chat.events": [
+        "ChatCompletionEvent",
+        "ContentEvent",
+        "DoneEvent",
+        "ReasoningEvent",
+        "RefusalEvent",
+        "ToolCallEvent",
+        "UsageEvent",
+    ],
     "resources.chat.formats": [
         "AudioOptions",
         "ImageOptions",
@@ -346,6 +373,7 @@ _NAMES_OF = {
         "ChatCompletionRequestToolChoice",
     ],
     "resources.chat.parsed": ["ParsedCompletion"],
+    "resources.chat.parsed_streams": ["AsyncParsedCompletionStream", "ParsedCompletionStream"],
     "resources.chat.parts": [
         "AudioContentPart",
         "CacheControl",
@@ -362,6 +390,7 @@ _NAMES_OF = {
         "VideoContentPart",
         "VideoUrl",
     ],
+    "resources.chat.relay": ["AsyncServerSentEvents", "ServerSentEvents"],
     "resources.chat.replies": [
         "ChatCompletionChoice",
         "ChatCompletionChoiceFinishReason",
@@ -379,12 +408,7 @@ _NAMES_OF = {
         "ReasoningEffort",
         "StreamOptions",
     ],
-    "resources.chat.streams": [
-        "AsyncChatCompletionStream",
-        "AsyncParsedCompletionStream",
-        "ChatCompletionStream",
-        "ParsedCompletionStream",
-    ],
+    "resources.chat.streams": ["AsyncChatCompletionStream", "ChatCompletionStream"],
     "resources.chat.tools": [
         "Tool",
         "ToolCall",

@@ -15,6 +15,7 @@ from meshapi import (
     AsyncChatCompletionStream,
     AsyncMeshAPI,
     ChatCompletionChunk,
+    ChatCompletionEvent,
     ChatCompletionParams,
     ChatCompletionStream,
     MeshAPI,
@@ -65,6 +66,25 @@ class Sync:
     def text_of(self, stream: AnyStream) -> list[str]:
         assert isinstance(stream, ChatCompletionStream)
         return list(stream.text_stream)
+
+    def events_of(
+        self,
+        stream: AnyStream,
+        told: list[ChatCompletionEvent] | None = None,
+        most: int | None = None,
+    ) -> list[ChatCompletionEvent]:
+        """Read the typed events (into a list that survives an error), at most so many."""
+        assert isinstance(stream, ChatCompletionStream)
+        told = [] if told is None else told
+        for event in stream.events:
+            told.append(event)
+            if len(told) == most:
+                break
+        return told
+
+    def frames_of(self, stream: AnyStream) -> list[bytes]:
+        assert isinstance(stream, ChatCompletionStream)
+        return list(stream.to_sse())
 
     def take(self, stream: AnyStream, count: int) -> list[ChatCompletionChunk]:
         """Read so many events, and leave by `break`."""
@@ -126,6 +146,31 @@ class Async(Sync):
         async def collected() -> list[str]:
             assert isinstance(stream, AsyncChatCompletionStream)
             return [text async for text in stream.text_stream]
+
+        return self._runner.run(collected())
+
+    def events_of(
+        self,
+        stream: AnyStream,
+        told: list[ChatCompletionEvent] | None = None,
+        most: int | None = None,
+    ) -> list[ChatCompletionEvent]:
+        kept: list[ChatCompletionEvent] = [] if told is None else told
+
+        async def collected() -> None:
+            assert isinstance(stream, AsyncChatCompletionStream)
+            async for event in stream.events:
+                kept.append(event)
+                if len(kept) == most:
+                    break
+
+        self._runner.run(collected())
+        return kept
+
+    def frames_of(self, stream: AnyStream) -> list[bytes]:
+        async def collected() -> list[bytes]:
+            assert isinstance(stream, AsyncChatCompletionStream)
+            return [frame async for frame in stream.to_sse()]
 
         return self._runner.run(collected())
 

@@ -25,6 +25,7 @@ from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.resources.chat.chat import AsyncChat, Chat
 from meshapi.resources.chat.compare import AsyncCompare, Compare
 from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
+from meshapi.resources.chat.relay import AsyncServerSentEvents, ServerSentEvents
 from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
 from meshapi.resources.models import AsyncModels, Models
 
@@ -169,6 +170,7 @@ TWINS: list[tuple[type, type]] = [
     (Models, AsyncModels),
     (Stream, AsyncStream),
     (ChatCompletionStream, AsyncChatCompletionStream),
+    (ServerSentEvents, AsyncServerSentEvents),
     (Pool, AsyncPool),
     (Transport, AsyncTransport),
     (Resource, AsyncResource),
@@ -197,6 +199,8 @@ def test_twins_have_the_same_methods_parameters_and_words(plain: type, twin: typ
     only_async = {"_ensure_open", "_ask_token", "_of_this_loop"}
     # It opens at once, and a thread waits where nobody but another can end it.
     only_sync = {"_open", "cut_off"} if plain is Pool else set[str]()
+    if plain is ServerSentEvents:  # To WSGI it is an iterator, besides.
+        only_sync = {"__iter__", "__next__", "close"}
     assert ours.keys() - only_sync == theirs.keys() - only_async
     for name, member in ours.items():
         if name in only_sync:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import enum
 import json
+import queue
 import re
 import socket
 import ssl
 import struct
 import threading
+import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.parser import BytesParser
 from types import TracebackType
@@ -33,7 +36,14 @@ class Forever:
     what: bytes
 
 
-Step: TypeAlias = bytes | float | End | Forever
+@dataclass(frozen=True)
+class Silence:
+    """Seconds to wait, unless the client leaves first; it must not send anything meanwhile."""
+
+    seconds: float
+
+
+Step: TypeAlias = bytes | float | End | Forever | Silence
 """Bytes to write, seconds to wait (cut short when the server stops), or an end."""
 
 
@@ -128,6 +138,8 @@ class WireServer:
     ) -> None:
         self.requests: list[Received] = []
         self.connections = 0
+        self.ended: queue.Queue[float] = queue.Queue()
+        """When each connection ended, on `time.monotonic`."""
         self._tls = tls
         self._host = host
         self._greeting = greeting
@@ -156,12 +168,13 @@ class WireServer:
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         self.connections += 1
         try:
-            await self._play(self._greeting, writer)
+            await self._play(self._greeting, reader, writer)
             while await self._answer(reader, writer):
                 pass
         except (OSError, EOFError, ssl.SSLError):
             pass
         finally:
+            self.ended.put(time.monotonic())
             writer.close()
 
     async def _answer(self, reader: StreamReader, writer: StreamWriter) -> bool:
@@ -177,10 +190,12 @@ class WireServer:
         script = self._scripts[min(len(self.requests), len(self._scripts)) - 1]
         steps = script(self.requests[-1]) if callable(script) else script
         steps = [steps] if isinstance(steps, bytes) else steps
-        await self._play(steps, writer)
+        await self._play(steps, reader, writer)
         return b"connection: keep-alive" in b"".join(s for s in steps if isinstance(s, bytes))
 
-    async def _play(self, steps: Iterable[Step], writer: StreamWriter) -> None:
+    async def _play(
+        self, steps: Iterable[Step], reader: StreamReader, writer: StreamWriter
+    ) -> None:
         for step in steps:
             if isinstance(step, bytes):
                 writer.write(step)
@@ -189,6 +204,9 @@ class WireServer:
                 while True:
                     writer.write(step.what)
                     await writer.drain()
+            elif isinstance(step, Silence):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(reader.readexactly(1), step.seconds)
             elif step is End.FIN:
                 writer.write_eof()
             elif step is End.RAGGED:

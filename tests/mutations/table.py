@@ -15,6 +15,7 @@ STREAMS = "_core/streams.py"
 CONNECTIONS = "_core/connections/"
 LOCAL = "local/"
 CHAT = "resources/chat/"
+RELAY = "resources/chat/relay.py"
 
 BILLING = [
     Mutation(
@@ -332,6 +333,44 @@ COMPLETE = [
         "        return piece, inflater.unused_data\n",
         '        return piece, b""\n',
         "test_faults.py -k member",
+    ),
+]
+
+BROWSERS = [
+    Mutation(
+        "A browser that leaves ends the call where nobody listens for it",
+        RELAY,
+        "        if self._next and not self._next.done():\n            self._let_go()\n",
+        "        pass\n",
+        "test_sse.py -k newer_server",
+    ),
+    Mutation(
+        "A browser that leaves ends the call while it is written to",
+        RELAY,
+        "                relay._let_go()\n",
+        "                pass\n",
+        "test_sse.py -k while_it_writes",
+    ),
+    Mutation(
+        "A browser that leaves ends the call of a plain client, too",
+        RELAY,
+        "        self._close()\n",
+        "        pass\n",
+        "test_sse.py -k leaves",
+    ),
+    Mutation(
+        "A browser is not told that half an answer is whole",
+        "resources/chat/streams.py",
+        "        yield from self\n        self._finish()\n",
+        "        yield from self\n",
+        "test_sse.py -k passed_off",
+    ),
+    Mutation(
+        "A silent stream keeps no other one from a thread",
+        RELAY,
+        "run_in_executor(self._thread, ",
+        "run_in_executor(None, ",
+        "test_sse.py -k many_silent",
     ),
 ]
 
@@ -738,7 +777,7 @@ COMMAND_LINE = [
     ),
 ]
 
-AFTER_THE_ANSWER = [
+OUTPUTS = [
     Mutation(
         "A refusal is not read as a value",
         CHAT + "outputs.py",
@@ -808,10 +847,11 @@ MUTATIONS = [
     *BILLING,
     *TIME,
     *COMPLETE,
+    *BROWSERS,
     *BOUNDS,
     *SECRETS,
     *PROCESS,
     *GATEWAY,
     *COMMAND_LINE,
-    *AFTER_THE_ANSWER,
+    *OUTPUTS,
 ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import assert_type
+from typing import assert_never, assert_type
 
 from pydantic import BaseModel, TypeAdapter
+from starlette.responses import StreamingResponse
 from typing_extensions import TypedDict
 
 from meshapi import (
@@ -14,20 +15,29 @@ from meshapi import (
     AsyncChatCompletionStream,
     AsyncMeshAPI,
     AsyncParsedCompletionStream,
+    AsyncServerSentEvents,
     ChatCompletionChunk,
     ChatCompletionDelta,
+    ChatCompletionEvent,
     ChatCompletionMessage,
     ChatCompletionParams,
     ChatCompletionResponse,
     ChatCompletionStream,
     ChatMessage,
+    ContentEvent,
+    DoneEvent,
     MeshAPI,
     Meta,
     OutputParseError,
     ParsedCompletion,
     ParsedCompletionStream,
+    ReasoningEvent,
+    RefusalEvent,
     ResponseFormatJSONSchema,
+    ServerSentEvents,
     Timeout,
+    ToolCallEvent,
+    UsageEvent,
     UsageInfo,
     ValidationErrorDetail,
 )
@@ -97,6 +107,49 @@ def what_a_stream_gives() -> None:
         assert_type(stream.usage, UsageInfo | None)
         assert_type(stream.final(), ChatCompletionResponse)
         assert_type(stream.meta, Meta)
+
+
+def what_events_tell(event: ChatCompletionEvent) -> None:
+    if event.type == "content" or event.type == "reasoning" or event.type == "refusal":
+        assert_type(event, ContentEvent | ReasoningEvent | RefusalEvent)
+        assert_type(event.snapshot, str)
+    elif event.type == "tool_call":
+        assert_type(event, ToolCallEvent)
+        assert_type(event.call, int)
+        assert_type(event.parsed, dict[str, object])
+    elif event.type == "usage":
+        assert_type(event.usage, UsageInfo)
+    else:
+        assert_type(event, DoneEvent)
+
+
+def what_a_match_tells(event: ChatCompletionEvent) -> str:
+    match event:
+        case ContentEvent(delta=text) | ReasoningEvent(delta=text) | RefusalEvent(delta=text):
+            return text
+        case ToolCallEvent():
+            return event.name
+        case UsageEvent(usage=usage):
+            return str(usage.total_tokens)
+        case DoneEvent(completion=completion):
+            return completion.text
+        case _:
+            assert_never(event)
+
+
+def frames(stream: ChatCompletionStream, async_stream: AsyncChatCompletionStream) -> None:
+    assert_type(stream.events, Iterator[ChatCompletionEvent])
+    assert_type(async_stream.events, AsyncIterator[ChatCompletionEvent])
+    assert_type(stream.to_sse(), ServerSentEvents)
+    assert_type(async_stream.to_sse(heartbeat=None), AsyncServerSentEvents)
+    StreamingResponse(stream.to_sse(), media_type="text/event-stream")
+    StreamingResponse(async_stream.to_sse(), media_type="text/event-stream")
+
+
+async def what_frames_are(plain: ServerSentEvents, asynchronous: AsyncServerSentEvents) -> None:
+    assert_type(next(plain), bytes)
+    assert_type([frame async for frame in plain], list[bytes])
+    assert_type([frame async for frame in asynchronous], list[bytes])
 
 
 def a_message_is_never_none(completion: ChatCompletionResponse) -> None:

@@ -13,14 +13,13 @@ from meshapi.resources.chat.params import ChatCompletionParams
 if TYPE_CHECKING:
     from meshapi.resources.chat.chunks import ChatCompletionChunk
     from meshapi.resources.chat.parsed import ParsedCompletion
-    from meshapi.resources.chat.replies import ChatCompletionResponse
-    from meshapi.resources.chat.schemas import TypeLike
-    from meshapi.resources.chat.streams import (
-        AsyncChatCompletionStream,
+    from meshapi.resources.chat.parsed_streams import (
         AsyncParsedCompletionStream,
-        ChatCompletionStream,
         ParsedCompletionStream,
     )
+    from meshapi.resources.chat.replies import ChatCompletionResponse
+    from meshapi.resources.chat.schemas import TypeLike
+    from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
 
 T = TypeVar("T")
 
@@ -117,7 +116,7 @@ class ChatCompletions(Resource):
             StreamInterrupted: what came is no stream.
         """
         from meshapi.resources.chat.outputs import asking  # Not all programs parse.
-        from meshapi.resources.chat.streams import ParsedCompletionStream
+        from meshapi.resources.chat.parsed_streams import ParsedCompletionStream
 
         asked, reader = asking(params, output)
         return ParsedCompletionStream(self._with(options), _streamed(asked, options), reader)
@@ -213,7 +212,7 @@ class AsyncChatCompletions(AsyncResource):
             StreamInterrupted: what came is no stream.
         """
         from meshapi.resources.chat.outputs import asking  # Not all programs parse.
-        from meshapi.resources.chat.streams import AsyncParsedCompletionStream
+        from meshapi.resources.chat.parsed_streams import AsyncParsedCompletionStream
 
         asked, reader = asking(params, output)
         return AsyncParsedCompletionStream(self._with(options), _streamed(asked, options), reader)

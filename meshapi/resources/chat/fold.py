@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from meshapi._core.checks import items_of
 from meshapi._core.meta import Meta
@@ -17,6 +17,8 @@ from meshapi.resources.chat.chunks import (
 )
 from meshapi.resources.chat.parts import TextContentPart
 from meshapi.resources.chat.replies import ChatCompletionResponse, UsageInfo
+
+CallT = TypeVar("CallT")
 
 # Nearly every chunk says of itself what the one before it said, and adds a text to one answer. That
 # these are told from the others at once is what makes a stream cheap.
@@ -152,12 +154,12 @@ class _Message:
         }
         self._lists: dict[str, list[Any]] = {}
         self._reasoning: dict[int, _Record] = {}
-        self._calls = _ToolCalls()
+        self._calls = CallsByPiece(_ToolCall)
 
     def add(self, delta: ChatCompletionDelta) -> None:
         for name, value in _said(delta):
             if name == "tool_calls":
-                self._calls.add(value)
+                self._add_calls(value)
             elif name == "content":
                 self._content.extend([value] if isinstance(value, str) else value)
             elif name == "reasoning_details":
@@ -170,6 +172,10 @@ class _Message:
                 self._lists.setdefault(name, []).extend(items_of(cast("object", value)))
             else:
                 self._fields.add([(name, value)])
+
+    def _add_calls(self, pieces: Iterable[ToolCallDelta]) -> None:
+        for piece in pieces:
+            self._calls.call_of(piece).add(piece)
 
     def _add_reasoning(self, details: Iterable[JSONObject]) -> None:
         for detail in details:
@@ -193,39 +199,40 @@ class _Message:
         if self._content:
             message["content"] = self._whole_content()
         grown: dict[str, Any] = {name: each.result() for name, each in self._nested.items()}
-        grown["tool_calls"] = self._calls.result()
+        grown["tool_calls"] = [
+            call.result() for call in sorted(self._calls.calls, key=lambda call: call.place)
+        ]
         grown["reasoning_details"] = [
             record.result() for _, record in sorted(self._reasoning.items())
         ]
         return message | {name: value for name, value in grown.items() if value}
 
 
-class _ToolCalls:
-    """Puts each piece to its call: by index, else by id, else to the call that came last."""
+class CallsByPiece(Generic[CallT]):
+    """Tells which call a piece belongs to: by index, else by id, else the call that came last."""
 
-    def __init__(self) -> None:
-        self._calls: list[_ToolCall] = []
-        self._known: dict[int | str, _ToolCall] = {}
+    def __init__(self, begin: Callable[[int], CallT]) -> None:
+        """Begin with no calls; `begin` makes one, of its place in the message."""
+        self.calls: list[CallT] = []
+        self._begin = begin
+        self._known: dict[int | str, CallT] = {}
 
-    def add(self, pieces: Iterable[ToolCallDelta]) -> None:
-        for piece in pieces:
-            call = self._call_of(piece)
-            if piece.id:
-                self._known[piece.id] = call
-            call.add(piece)
+    def call_of(self, piece: ToolCallDelta) -> CallT:
+        """The call that the piece goes on with, or that it begins."""
+        call = self._known_or_new(piece)
+        if piece.id:
+            self._known[piece.id] = call
+        return call
 
-    def _call_of(self, piece: ToolCallDelta) -> _ToolCall:
-        if piece.index is None and not piece.id and self._calls:
-            return self._calls[-1]
+    def _known_or_new(self, piece: ToolCallDelta) -> CallT:
+        if piece.index is None and not piece.id and self.calls:
+            return self.calls[-1]
         name = piece.index if piece.index is not None else piece.id or ""
         if name not in self._known:
-            place = len(self._calls) if piece.index is None else piece.index
-            self._known[name] = _ToolCall(place)
-            self._calls.append(self._known[name])
+            place = len(self.calls) if piece.index is None else piece.index
+            self._known[name] = self._begin(place)
+            self.calls.append(self._known[name])
         return self._known[name]
-
-    def result(self) -> list[dict[str, Any]]:
-        return [call.result() for call in sorted(self._calls, key=lambda call: call.place)]
 
 
 class _ToolCall:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from meshapi._core.call import Call
 from meshapi._core.streams import AsyncStream, Stream
@@ -13,10 +13,10 @@ from meshapi.resources.chat.fold import CompletionFold
 from meshapi.resources.chat.replies import ChatCompletionResponse, UsageInfo
 
 if TYPE_CHECKING:
-    from meshapi.resources.chat.outputs import OutputType
-    from meshapi.resources.chat.parsed import ParsedCompletion
+    from meshapi.resources.chat.events import ChatCompletionEvent, ChunkEvents
+    from meshapi.resources.chat.relay import AsyncServerSentEvents, ServerSentEvents
 
-T = TypeVar("T")
+_HEARTBEAT_SECONDS = 15.0
 
 
 class ChatCompletionStream(Stream[ChatCompletionChunk]):
@@ -25,12 +25,27 @@ class ChatCompletionStream(Stream[ChatCompletionChunk]):
     def __init__(self, transport: Transport, call: Call[ChatCompletionChunk]) -> None:
         """Send the call, and wait for the first chunk."""
         self._fold = CompletionFold()
+        self._told: ChunkEvents | None = None
         super().__init__(transport, call, self._fold)
 
     @property
     def text_stream(self) -> Iterator[str]:
         """The first answer's text, piece by piece."""
         return (chunk.text for chunk in self if chunk.text)
+
+    @property
+    def events(self) -> Iterator[ChatCompletionEvent]:
+        """What the chunks tell, as typed events; a `DoneEvent` is the last one.
+
+        Left and asked for again, it goes on with the next chunk. It raises what the stream raises.
+        """
+        from meshapi.resources.chat.events import ChunkEvents, DoneEvent  # Few ask for them.
+
+        told = self._told = self._told or ChunkEvents()
+        for chunk in self:
+            yield from told.events_of(chunk)
+        if not self._closed:
+            yield DoneEvent(completion=self.final())
 
     @property
     def usage(self) -> UsageInfo | None:
@@ -46,6 +61,29 @@ class ChatCompletionStream(Stream[ChatCompletionChunk]):
         self._finish()
         return self._fold.partial(self.meta)
 
+    def to_sse(self, *, heartbeat: float | None = _HEARTBEAT_SECONDS) -> ServerSentEvents:
+        """Send the stream on to a browser: the body of a response of type `text/event-stream`.
+
+        Each chunk is a frame, then comes `[DONE]`. An error is a frame too, as the gateway's own
+        are. When the browser leaves, the call is closed.
+
+        Args:
+            heartbeat: after how many seconds of silence a comment is sent, by which a server that
+                does not listen for the browser's leaving notices it; None sends none. A plain
+                `for` loop, as WSGI has, gets none.
+
+        Raises:
+            InvalidRequest: the heartbeat is not above 0.
+        """
+        from meshapi.resources.chat.relay import ServerSentEvents  # Few relay.
+        from meshapi.resources.chat.sse import frames
+
+        return ServerSentEvents(frames(self._to_its_end()), self.close, heartbeat)
+
+    def _to_its_end(self) -> Iterator[ChatCompletionChunk]:
+        yield from self
+        self._finish()
+
 
 class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     """The chunks of a completion; their text in `text_stream`, the whole answer in `final()`."""
@@ -53,12 +91,28 @@ class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     def __init__(self, transport: AsyncTransport, call: Call[ChatCompletionChunk]) -> None:
         """Send nothing yet: entering the stream, or asking for its first chunk, does."""
         self._fold = CompletionFold()
+        self._told: ChunkEvents | None = None
         super().__init__(transport, call, self._fold)
 
     @property
     def text_stream(self) -> AsyncIterator[str]:
         """The first answer's text, piece by piece."""
         return (chunk.text async for chunk in self if chunk.text)
+
+    @property
+    async def events(self) -> AsyncIterator[ChatCompletionEvent]:
+        """What the chunks tell, as typed events; a `DoneEvent` is the last one.
+
+        Left and asked for again, it goes on with the next chunk. It raises what the stream raises.
+        """
+        from meshapi.resources.chat.events import ChunkEvents, DoneEvent  # Few ask for them.
+
+        told = self._told = self._told or ChunkEvents()
+        async for chunk in self:
+            for event in told.events_of(chunk):
+                yield event
+        if not self._closed:
+            yield DoneEvent(completion=await self.final())
 
     @property
     def usage(self) -> UsageInfo | None:
@@ -74,74 +128,26 @@ class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         await self._finish()
         return self._fold.partial(self.meta)
 
+    def to_sse(self, *, heartbeat: float | None = _HEARTBEAT_SECONDS) -> AsyncServerSentEvents:
+        """Send the stream on to a browser: the body of a response of type `text/event-stream`.
 
-class ParsedCompletionStream(ChatCompletionStream, Generic[T]):
-    """The chunks of a completion whose text is a value: it grows, and `final()` has it whole."""
+        Each chunk is a frame, then comes `[DONE]`. An error is a frame too, as the gateway's own
+        are. When the browser leaves, the call is closed.
 
-    def __init__(
-        self, transport: Transport, call: Call[ChatCompletionChunk], output: OutputType[T]
-    ) -> None:
-        """Send the call, and wait for the first chunk."""
-        self._output = output
-        super().__init__(transport, call)
-
-    @property
-    def object_stream(self) -> Iterator[object]:
-        """The value as it grows: what JSON has for it (dicts, lists, ...), not validated yet.
-
-        What has not ended, a text above all, is shown as far as it can be read. Of a value above
-        16 KiB not every step is shown.
-        """
-        return self._objects()
-
-    def _objects(self) -> Iterator[object]:
-        growing = self._output.growing(self._fold.partial(self.meta).text)
-        for text in self.text_stream:
-            yield from growing.add(text)
-        yield from growing.look()
-
-    def final(self) -> ParsedCompletion[T]:
-        """Read what is left, and read the whole answer as the type.
+        Args:
+            heartbeat: after how many seconds of silence a comment is sent, by which a server that
+                does not listen for the browser's leaving notices it; None sends none. A plain
+                `for` loop, as WSGI has, gets none.
 
         Raises:
-            OutputParseError: it is not of the type, was refused or cut.
-            StreamInterrupted: the stream ended, or was closed, before it was complete.
+            InvalidRequest: the heartbeat is not above 0.
         """
-        return self._output.read(super().final())
+        from meshapi.resources.chat.relay import AsyncServerSentEvents  # Few relay.
+        from meshapi.resources.chat.sse import async_frames
 
+        return AsyncServerSentEvents(async_frames(self._to_its_end()), self.close, heartbeat)
 
-class AsyncParsedCompletionStream(AsyncChatCompletionStream, Generic[T]):
-    """The chunks of a completion whose text is a value: it grows, and `final()` has it whole."""
-
-    def __init__(
-        self, transport: AsyncTransport, call: Call[ChatCompletionChunk], output: OutputType[T]
-    ) -> None:
-        """Send nothing yet: entering the stream, or asking for its first chunk, does."""
-        self._output = output
-        super().__init__(transport, call)
-
-    @property
-    def object_stream(self) -> AsyncIterator[object]:
-        """The value as it grows: what JSON has for it (dicts, lists, ...), not validated yet.
-
-        What has not ended, a text above all, is shown as far as it can be read. Of a value above
-        16 KiB not every step is shown.
-        """
-        return self._objects()
-
-    async def _objects(self) -> AsyncIterator[object]:
-        growing = self._output.growing(self._fold.partial(self.meta).text)
-        async for text in self.text_stream:
-            for shown in growing.add(text):
-                yield shown
-        for shown in growing.look():
-            yield shown
-
-    async def final(self) -> ParsedCompletion[T]:
-        """Read what is left, and read the whole answer as the type.
-
-        Raises:
-            OutputParseError: it is not of the type, was refused or cut.
-            StreamInterrupted: the stream ended, or was closed, before it was complete.
-        """
-        return self._output.read(await super().final())
+    async def _to_its_end(self) -> AsyncIterator[ChatCompletionChunk]:
+        async for chunk in self:
+            yield chunk
+        await self._finish()

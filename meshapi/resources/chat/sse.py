@@ -1,0 +1,61 @@
+"""A stream as server-sent events: the bytes that a browser, or a client like ours, reads."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+
+from pydantic_core import to_json
+
+from meshapi._core.models import JSONObject, Payload
+from meshapi.errors import APIStatusError, MeshAPIError
+
+DONE = b"data: [DONE]\n\n"
+"""Ends every stream, complete or not."""
+
+HEARTBEAT = b": \n\n"
+"""A comment: it says nothing, but whoever writes it notices that nobody reads any more."""
+
+
+def frames(chunks: Iterable[Payload]) -> Iterator[bytes]:
+    """One frame per chunk, one for the error that ended them, and `[DONE]`."""
+    try:
+        for chunk in chunks:
+            yield chunk_frame(chunk)
+    except MeshAPIError as error:
+        yield error_frame(error)
+    yield DONE
+
+
+async def async_frames(chunks: AsyncIterable[Payload]) -> AsyncIterator[bytes]:
+    """One frame per chunk, one for the error that ended them, and `[DONE]`."""
+    try:
+        async for chunk in chunks:
+            yield chunk_frame(chunk)
+    except MeshAPIError as error:
+        yield error_frame(error)
+    yield DONE
+
+
+def chunk_frame(chunk: Payload) -> bytes:
+    """What the server said in this chunk, fields that this version does not know included."""
+    return b"data: %b\n\n" % chunk.model_dump_json(exclude_unset=True).encode()
+
+
+def error_frame(error: MeshAPIError) -> bytes:
+    """An error as the gateway itself sends one mid-stream: its code, words, wait and request id.
+
+    Neither the answer so far nor the provider's own words are in it.
+    """
+    body: JSONObject = {"code": _code_of(error), "message": error.message}
+    if error.retry_after is not None:
+        body["retry_after_seconds"] = math.ceil(error.retry_after)
+    named = {"request_id": error.request_id} if error.request_id else {}
+    return b"data: %b\n\n" % to_json({"error": body, **named})
+
+
+def _code_of(error: MeshAPIError) -> str | int:
+    if isinstance(error, APIStatusError):
+        return error.status_code if error.code is None else error.code
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()

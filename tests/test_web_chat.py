@@ -1,0 +1,120 @@
+"""The example of a web app, served over a socket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from meshapi import AsyncMeshAPI
+from meshapi.local import LocalGateway
+from tests.served import read_until, serving, visit, web_chat
+from tests.wire_server import Silence, WireServer, events
+
+ASKED = {"messages": [{"role": "user", "content": "Hi"}]}
+
+
+@contextmanager
+def chatting(base_url: str, token: str = "rsk_test") -> Generator[httpx.Client]:
+    """A browser, at the app that asks this gateway."""
+    app = web_chat(AsyncMeshAPI(base_url=base_url, token=token, max_retries=0))
+    with serving(app) as url, httpx.Client(base_url=url) as browser:
+        yield browser
+
+
+def test_the_page_is_whole_and_loads_nothing_from_elsewhere(gateway: LocalGateway) -> None:
+    with chatting(gateway.base_url) as browser:
+        page = browser.get("/")
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "://" not in page.text.replace("http://www.w3.org/2000/svg", "")
+    assert "innerHTML" not in page.text
+
+
+def test_an_answer_is_streamed(mesh_gateway: LocalGateway) -> None:
+    mesh_gateway.reply("Hello you", reasoning="They greet me.")
+    with chatting(mesh_gateway.base_url, mesh_gateway.token) as browser:
+        answer = browser.post("/answer", json=ASKED)
+
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert '"content":"Hello' in answer.text
+    assert '"reasoning":"They' in answer.text
+    assert answer.text.endswith("data: [DONE]\n\n")
+    assert [each["content"] for each in mesh_gateway.requests[-1].messages] == ["Hi"]
+
+
+def test_an_error_before_the_answer_has_its_status(mesh_gateway: LocalGateway) -> None:
+    mesh_gateway.fail(429, retry_after=7, message="Slowly.")
+    with chatting(mesh_gateway.base_url, mesh_gateway.token) as browser:
+        answer = browser.post("/answer", json=ASKED)
+
+    assert answer.status_code == 429
+    assert answer.json()["error"] == {
+        "code": "rate_limit_exceeded",
+        "message": "Slowly.",
+        "retry_after_seconds": 7,
+    }
+    assert answer.json()["request_id"].startswith("req_")
+
+
+def test_an_error_in_the_answer_is_in_its_stream(mesh_gateway: LocalGateway) -> None:
+    mesh_gateway.fail("error_mid_stream", reply="Hello you", after=2)
+    with chatting(mesh_gateway.base_url, mesh_gateway.token) as browser:
+        answer = browser.post("/answer", json=ASKED)
+
+    assert answer.status_code == 200
+    assert '{"error":{"code":"' in answer.text
+
+
+def test_a_gateway_that_is_not_there_is_a_502() -> None:
+    with chatting("http://127.0.0.1:9") as browser:
+        answer = browser.post("/answer", json=ASKED)
+
+    assert answer.status_code == 502
+    assert answer.json()["error"]["code"] == "gateway_unreachable"
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        ({"content": "no json"}, 422),
+        ({"json": {"messages": []}}, 422),
+        ({"json": {"messages": [{"role": "system", "content": "Obey."}]}}, 422),
+        ({"json": {"messages": [{"role": "user", "content": ["a part"]}]}}, 422),
+        ({"json": {"messages": [{"role": "user", "content": "x" * 20_001}]}}, 422),
+        ({"json": {**ASKED, "model": "an/expensive-one"}}, 422),
+        ({"content": b" " * 2**21}, 413),
+        ({"content": b"{}", "headers": {"content-type": "text/plain"}}, 415),
+    ],
+    ids=str,
+)
+def test_what_a_browser_may_not_send_is_refused(
+    mesh_gateway: LocalGateway, content: Any, status: int
+) -> None:
+    with chatting(mesh_gateway.base_url, mesh_gateway.token) as browser:
+        browser.headers["content-type"] = "application/json"
+        answer = browser.post("/answer", **content)
+
+    assert answer.status_code == status
+    assert answer.json()["error"]["message"]
+    assert not mesh_gateway.requests
+
+
+@pytest.mark.parametrize("begins", [True, False], ids=["while it answers", "while it thinks"])
+def test_a_browser_that_leaves_ends_the_call(begins: bool) -> None:
+    hello = events('data: {"choices": [{"delta": {"content": "Hello"}}]}\n\n')
+    with WireServer([hello if begins else b"", Silence(30)]) as upstream:
+        app = web_chat(AsyncMeshAPI(base_url=upstream.url, token="rsk_test"))
+        with serving(app) as url, closing(visit(url, "/answer", ASKED)) as browser:
+            if begins:
+                read_until(browser, b"Hello")
+            while not upstream.requests:
+                time.sleep(0.01)
+            browser.close()
+
+            upstream.ended.get(timeout=2)
