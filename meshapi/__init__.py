@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         GatewayTimeout,
         InvalidRequest,
         InvalidResponse,
+        MaxTurnsExceeded,
         MeshAPIError,
         ModelNotFound,
         NotFound,
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         ResponseFormatSchema,
         ResponseFormatText,
     )
+    from meshapi.resources.chat.functions import FunctionTool
     from meshapi.resources.chat.messages import (
         Annotation,
         ChatCompletionMessage,
@@ -125,6 +127,8 @@ if TYPE_CHECKING:
         ReasoningEffort,
         StreamOptions,
     )
+    from meshapi.resources.chat.run_streams import AsyncToolRunStream, ToolRunStream
+    from meshapi.resources.chat.runs import ToolResult, ToolRun
     from meshapi.resources.chat.streams import (
         AsyncChatCompletionStream,
         AsyncParsedCompletionStream,
@@ -150,6 +154,7 @@ __all__ = [
     "AsyncParsedCompletionStream",
     "AsyncStream",
     "AsyncTokenSource",
+    "AsyncToolRunStream",
     "AudioContentPart",
     "AudioOptions",
     "BadRequest",
@@ -191,6 +196,7 @@ __all__ = [
     "FileContentPart",
     "FileData",
     "Forbidden",
+    "FunctionTool",
     "GatewayTimeout",
     "Headers",
     "ImageContentPart",
@@ -201,6 +207,7 @@ __all__ = [
     "InputAudioFormat",
     "InvalidRequest",
     "InvalidResponse",
+    "MaxTurnsExceeded",
     "MeshAPI",
     "MeshAPIError",
     "Meta",
@@ -249,6 +256,9 @@ __all__ = [
     "ToolChoiceFunction",
     "ToolFunction",
     "ToolFunctionParameters",
+    "ToolResult",
+    "ToolRun",
+    "ToolRunStream",
     "Unauthorized",
     "UnknownContentPart",
     "UnprocessableEntity",
@@ -290,6 +300,7 @@ _NAMES_OF = {
         "GatewayTimeout",
         "InvalidRequest",
         "InvalidResponse",
+        "MaxTurnsExceeded",
         "MeshAPIError",
         "ModelNotFound",
         "NotFound",
@@ -331,6 +342,7 @@ _NAMES_OF = {
         "ResponseFormatSchema",
         "ResponseFormatText",
     ],
+    "resources.chat.functions": ["FunctionTool"],
     "resources.chat.messages": [
         "Annotation",
         "ChatCompletionMessage",
@@ -385,6 +397,8 @@ _NAMES_OF = {
         "ChatCompletionStream",
         "ParsedCompletionStream",
     ],
+    "resources.chat.run_streams": ["AsyncToolRunStream", "ToolRunStream"],
+    "resources.chat.runs": ["ToolResult", "ToolRun"],
     "resources.chat.tools": [
         "Tool",
         "ToolCall",

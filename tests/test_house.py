@@ -25,6 +25,7 @@ from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.resources.chat.chat import AsyncChat, Chat
 from meshapi.resources.chat.compare import AsyncCompare, Compare
 from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
+from meshapi.resources.chat.run_streams import AsyncToolRunStream, ToolRunStream
 from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
 from meshapi.resources.models import AsyncModels, Models
 
@@ -169,6 +170,7 @@ TWINS: list[tuple[type, type]] = [
     (Models, AsyncModels),
     (Stream, AsyncStream),
     (ChatCompletionStream, AsyncChatCompletionStream),
+    (ToolRunStream, AsyncToolRunStream),
     (Pool, AsyncPool),
     (Transport, AsyncTransport),
     (Resource, AsyncResource),
