@@ -372,22 +372,17 @@ async def _async_answers(
 
 
 async def _async_result(due: PreparedCall | ToolResult) -> ToolResult:
+    import asyncio  # It is there: this runs in a loop.
+
     if isinstance(due, ToolResult):
         return due
     try:
-        return due.ended(await _async_settled(due))
+        value = due.run() if is_async(due.run) else await asyncio.to_thread(_attempt, due)
+        if isinstance(value, _Raised):
+            return due.failed(value.error)
+        return due.ended(await value if isawaitable(value) else value)
     except Exception as error:  # noqa: BLE001  # Whatever it is, the model is told.
         return due.failed(error)
-
-
-async def _async_settled(due: PreparedCall) -> object:
-    """What a function gives: an async one runs here, another one in a thread."""
-    import asyncio  # It is there: this runs in a loop.
-
-    value = due.run() if is_async(due.run) else await asyncio.to_thread(_attempt, due)
-    if isinstance(value, _Raised):
-        raise value.error
-    return await value if isawaitable(value) else value
 
 
 @dataclass(frozen=True, slots=True)
