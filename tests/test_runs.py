@@ -328,6 +328,36 @@ def test_a_hook_that_gives_no_text_ends_the_run_with_what_was_done(
     assert [each.function.name for each in caught.value.run.pending] == ["weather"]
 
 
+def test_a_call_that_ended_well_is_not_run_again_after_a_hook_ended_the_run(
+    colour: Sync, model: LocalGateway
+) -> None:
+    counts: list[int] = []
+    counted = threading.Event()
+
+    def count(number: int) -> int:
+        counts.append(number)
+        counted.set()
+        return number
+
+    def fail() -> None:
+        assert counted.wait(10)
+        raise ValueError
+
+    def hook(_call: ToolCall, _error: Exception) -> str:
+        raise InvalidRequest("Enough.")
+
+    model.reply(tool_calls=[call("fail"), call("count", number=1)])
+    model.reply("Done.")
+    with pytest.raises(InvalidRequest) as caught:
+        run(colour, model, [count, fail], on_tool_error=hook)
+    assert caught.value.run
+    done = run(colour, model, [count, fail], caught.value.run.params)
+
+    assert [each.function.name for each in caught.value.run.pending] == ["fail"]
+    assert told(done) == ["1", "ValueError"]
+    assert counts == [1]
+
+
 def test_a_call_that_is_wrong_is_told_and_not_run(colour: Sync, model: LocalGateway) -> None:
     heard: list[Exception] = []
 
@@ -817,6 +847,7 @@ def test_a_streamed_run_gives_chunks_and_results_in_order(
     place = events.index(results[0])
     assert _text(events[:place]) == "Let me see."
     assert _text(events[place + 2 :]) == "At noon."
+    assert repr(results[1]) == "ToolResult(call='clock', content='noon', error=None)"
     assert told(done) == [each.content for each in results]
     assert (done.text, len(done.completions)) == ("At noon.", 2)
 

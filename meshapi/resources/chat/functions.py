@@ -107,7 +107,8 @@ def tool_of(
     """
     if not callable(function):
         raise InvalidRequest(f"A tool is made of a function, not of {_kind(function)}")
-    name = _checked_name(name or getattr(_inner(function), "__name__", None), function)
+    own_name = getattr(_inner(function), "__name__", None)
+    name = _checked_name(own_name if name is None else name, function)
     signature = Signature(function, name)
     docstring = read_docstring(_doc(function))
     schema = signature.schema(docstring)

@@ -228,7 +228,7 @@ def steps(
     """Call and ask in turn, until the run is over."""
     try:
         while not running.over:
-            if due := running.due:
+            if due := running.prepared():
                 yield from _answers(running, due, on_tool_error)
             elif streams:
                 yield from _chunks(completions, running, in_flight)
@@ -263,30 +263,30 @@ def _chunks(
 def _answers(
     running: Running, due: Sequence[PreparedCall | ToolResult], on_tool_error: OnToolError | None
 ) -> Generator[ToolResult]:
-    for each, result in zip(due, _results(due), strict=False):
+    for each, result in zip(due, _results(running, due), strict=True):
         if on_tool_error and (error := _raised_by(each, result)):
             result = told_instead(result, on_tool_error(result.call, error))
         yield running.answer(result)
 
 
-def _results(due: Sequence[PreparedCall | ToolResult]) -> Generator[ToolResult]:
+def _results(running: Running, due: Sequence[PreparedCall | ToolResult]) -> Generator[ToolResult]:
     if len(due) == 1:
-        yield _result(due[0])
+        yield _result(running, due[0])
         return
     threads = ThreadPoolExecutor(min(len(due), _MOST_THREADS))
     try:
-        futures = [threads.submit(copy_context().run, _result, each) for each in due]
+        futures = [threads.submit(copy_context().run, _result, running, each) for each in due]
         for future in futures:
             yield future.result()
     finally:
         threads.shutdown(cancel_futures=True)
 
 
-def _result(due: PreparedCall | ToolResult) -> ToolResult:
+def _result(running: Running, due: PreparedCall | ToolResult) -> ToolResult:
     if isinstance(due, ToolResult):
         return due
     try:
-        return due.ended(_settled(due.run()))
+        return running.keep(due.ended(_settled(due.run())))
     except Exception as error:  # noqa: BLE001  # Whatever it is, the model is told.
         return due.failed(error)
 
@@ -314,7 +314,7 @@ async def async_steps(
     """Call and ask in turn, until the run is over."""
     try:
         while not running.over:
-            if due := running.due:
+            if due := running.prepared():
                 async with aclosing(_async_answers(running, due, on_tool_error)) as results:
                     async for result in results:
                         yield result
@@ -357,7 +357,7 @@ async def _async_answers(
 ) -> AsyncGenerator[ToolResult]:
     import asyncio  # It is there: this runs in a loop.
 
-    tasks = [asyncio.create_task(_async_result(each)) for each in due]
+    tasks = [asyncio.create_task(_async_result(running, each)) for each in due]
     try:
         for each, task in zip(due, tasks, strict=True):
             result = await task
@@ -371,7 +371,7 @@ async def _async_answers(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _async_result(due: PreparedCall | ToolResult) -> ToolResult:
+async def _async_result(running: Running, due: PreparedCall | ToolResult) -> ToolResult:
     import asyncio  # It is there: this runs in a loop.
 
     if isinstance(due, ToolResult):
@@ -380,7 +380,7 @@ async def _async_result(due: PreparedCall | ToolResult) -> ToolResult:
         value = due.run() if is_async(due.run) else await asyncio.to_thread(_attempt, due)
         if isinstance(value, _Raised):
             return due.failed(value.error)
-        return due.ended(await value if isawaitable(value) else value)
+        return running.keep(due.ended(await value if isawaitable(value) else value))
     except Exception as error:  # noqa: BLE001  # Whatever it is, the model is told.
         return due.failed(error)
 

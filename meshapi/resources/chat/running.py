@@ -48,6 +48,7 @@ class Running:
         self._given = len(self._messages)
         self._completions: list[ChatCompletionResponse] = []
         self._due = unanswered(self._messages)
+        self._kept: list[ToolResult] = []
         self._is_last = False
         if left := [each for each in self._due if not self._toolbox.runs(each)]:
             raise InvalidRequest(
@@ -60,22 +61,19 @@ class Running:
         """Whether there is nothing left to call or to ask."""
         return self._is_last and not self._due
 
-    @property
-    def due(self) -> list[PreparedCall | ToolResult]:
+    def prepared(self) -> list[PreparedCall | ToolResult]:
         """The calls to run next, together; those that cannot be run have their result."""
         return [self._toolbox.prepared(each) for each in self._due]
 
+    def keep(self, result: ToolResult) -> ToolResult:
+        """Remember that a call ended well, should the run fail before it is answered."""
+        self._kept.append(result)
+        return result
+
     def answer(self, result: ToolResult) -> ToolResult:
-        """Put the result of the next call that is due into the conversation."""
-        call = self._due.pop(0)
-        self._messages.append(
-            ChatMessage(
-                role="tool",
-                tool_call_id=call.id,
-                name=call.function.name,
-                content=result.content,
-            )
-        )
+        """Put the result of a call that is due into the conversation."""
+        self._due = [each for each in self._due if each is not result.call]
+        self._messages.append(_message(result))
         return result
 
     def question(self) -> tuple[ChatCompletionParams, CallOptions]:
@@ -97,8 +95,8 @@ class Running:
         return bool(self._messages) and self._messages[-1].role == "tool"
 
     def _numbered(self) -> CallOptions:
-        key = self._options.get("idempotency_key")
-        if key is None:
+        key: object = self._options.get("idempotency_key")
+        if not isinstance(key, str):
             return self._options
         return {**self._options, "idempotency_key": f"{key}-{len(self._completions) + 1}"}
 
@@ -121,27 +119,39 @@ class Running:
                 f"and still calls {ours[0].function.name}",
                 meta=completion.meta,
             )
-        self._due = ours
+        self._due, self._kept = ours, []
 
     def result(self) -> ToolRun:
         """The conversation so far."""
+        kept = [_message(each) for each in self._kept if any(each.call is it for it in self._due)]
+        messages = [*self._messages, *kept]
         return ToolRun(
-            params=self._params.model_copy(update={"messages": self._messages}),
-            messages=tuple(self._messages),
+            params=self._params.model_copy(update={"messages": messages}),
+            messages=tuple(messages),
             completions=tuple(self._completions),
-            pending=tuple(unanswered(self._messages)),
+            pending=tuple(unanswered(messages)),
         )
 
     def tell(self, error: MeshAPIError) -> None:
         """Let an error carry what was done before it."""
-        if len(self._messages) > self._given or self._completions:
-            error.run = self.result()
+        run = self.result()
+        if len(run.messages) > self._given or run.completions:
+            error.run = run
 
     def left_half_way(self) -> StreamInterrupted:
         """The error for a run that was closed before it was over."""
         error = StreamInterrupted("The run is not over: it was left half-way")
         self.tell(error)
         return error
+
+
+def _message(result: ToolResult) -> ChatMessage:
+    return ChatMessage(
+        role="tool",
+        tool_call_id=result.call.id,
+        name=result.call.function.name,
+        content=result.content,
+    )
 
 
 def unanswered(messages: Sequence[ChatMessage]) -> list[ToolCall]:

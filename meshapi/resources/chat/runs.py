@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +28,10 @@ class ToolResult:
     """What the function raised; an `InvalidResponse` where the model called it wrongly, so that it
     was not run; None where it went well."""
 
+    def __repr__(self) -> str:
+        facts = f"call={self.call.function.name!r}, content={_clipped(self.content)!r}"
+        return f"{type(self).__name__}({facts}, error={self.error!r})"
+
 
 @dataclass(frozen=True, slots=True)
 class ToolRun:
@@ -39,7 +43,7 @@ class ToolRun:
     `run.params.messages = [*run.params.messages, {...}]`, then `run(run.params, tools=...)`.
     """
 
-    messages: tuple[ChatMessage, ...] = field(repr=False)
+    messages: tuple[ChatMessage, ...]
     """The whole conversation: what was given, the model's answers, the results of its calls."""
 
     completions: tuple[ChatCompletionResponse, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic_core import to_json
 
@@ -19,7 +19,7 @@ from meshapi.resources.chat.tools import Tool, ToolCall
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
-Given = Callable[..., object] | FunctionTool
+Given: TypeAlias = Callable[..., object] | FunctionTool
 """A function that a model may call, or the tool that was made of one."""
 
 
