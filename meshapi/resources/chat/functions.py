@@ -16,7 +16,7 @@ from meshapi._core.checks import fields_of
 from meshapi._core.models import JSONObject
 from meshapi.errors import InvalidRequest, InvalidResponse
 from meshapi.resources.chat.docstrings import Docstring, read_docstring
-from meshapi.resources.chat.schemas import json_schema_of, strict_schema
+from meshapi.resources.chat.schemas import first_line, json_schema_of, strict_schema
 from meshapi.resources.chat.tools import Tool, ToolCallFunction, ToolFunction
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -219,16 +219,11 @@ def _signature(function: Callable[..., object], name: str) -> Sequence[inspect.P
     try:
         return list(inspect.signature(function, eval_str=True).parameters.values())
     except Exception as problem:  # noqa: BLE001  # An annotation is evaluated: any code may run.
-        reason = _first_line(problem)
+        reason = first_line(problem)
     raise InvalidRequest(
-        f"The signature of {name} cannot be read: {reason}. "
-        "Annotations must name what is there at run time, at the top of the module"
+        f"The signature of {name} cannot be read ({reason}): annotations must name what is there "
+        "at run time, at the top of the module"
     )
-
-
-def _first_line(problem: Exception) -> str:
-    line = str(problem).partition("\n")[0].rstrip(".")
-    return line or type(problem).__name__
 
 
 def _adapter(
@@ -242,7 +237,7 @@ def _adapter(
     try:
         return TypeAdapter(kind)
     except Exception as problem:  # noqa: BLE001  # A type's own hooks may raise anything.
-        reason = _first_line(problem)
+        reason = first_line(problem)
     raise _no_schema(name, reason)
 
 
@@ -256,7 +251,7 @@ def _json_schema(adapter: TypeAdapter[dict[str, Any]], name: str) -> JSONObject:
     try:
         schema = json_schema_of(adapter)
     except Exception as problem:  # noqa: BLE001  # A type's own hooks may raise anything.
-        reason = _first_line(problem)
+        reason = first_line(problem)
     else:
         return {key: value for key, value in schema.items() if key != "title"}
     raise _no_schema(name, reason)
@@ -274,8 +269,8 @@ def _strict(schema: JSONObject, name: str) -> JSONObject:
 
 def _no_schema(name: str, reason: str) -> InvalidRequest:
     return InvalidRequest(
-        f"The parameters of {name} have no JSON Schema: {reason}. "
-        "Annotate them with types that JSON has a form for"
+        f"{name} cannot be described to a model ({reason}): "
+        "annotate its parameters with types that JSON has a form for"
     )
 
 

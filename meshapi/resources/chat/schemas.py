@@ -47,7 +47,7 @@ def adapter_of(output: TypeLike[T]) -> TypeAdapter[T]:
     try:
         return TypeAdapter(cast("type[T]", output))
     except Exception as problem:  # noqa: BLE001  # It raises whatever it stumbles over.
-        reason = _first_line(problem)
+        reason = first_line(problem)
     raise InvalidRequest(f"Answers cannot be read as {_called(output)}: {reason}")
 
 
@@ -60,7 +60,7 @@ def json_schema_of(adapter: TypeAdapter[Any]) -> JSONObject:
     try:
         return adapter.json_schema(schema_generator=_Asked)
     except PydanticUserError as problem:
-        reason = _first_line(problem)
+        reason = first_line(problem)
     raise InvalidRequest(f"There is no JSON Schema: {reason}")
 
 
@@ -84,7 +84,8 @@ def _called(output: object) -> str:
     return getattr(output, "__name__", None) or str(output)
 
 
-def _first_line(problem: Exception) -> str:
+def first_line(problem: Exception) -> str:
+    """What pydantic says first of a type; the rest is how to make it known to pydantic."""
     return (str(problem).splitlines() or [type(problem).__name__])[0]
 
 
