@@ -290,6 +290,9 @@ def open_ended(**names: str) -> None: ...
 def nowhere(x: Missing) -> None: ...  # type: ignore[name-defined]  # noqa: F821  # That is the point. # pyright: ignore[reportUndefinedVariable, reportUnknownParameterType]  # The same.
 
 
+def nowhere_within(x: list["Missing"]) -> None: ...  # type: ignore[name-defined]  # noqa: F821, UP037  # That is the point. # pyright: ignore[reportUndefinedVariable, reportUnknownParameterType]  # The same.
+
+
 def opaque(x: Opaque) -> None: ...
 
 
@@ -309,6 +312,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "*args": (many, r"many takes \*names: str, .*give each argument a parameter"),
     "**kwargs": (open_ended, r"takes \*\*names"),
     "a name that is not there": (nowhere, "'Missing' is not defined.*at run time"),
+    "a name within a type that is not there": (nowhere_within, "Missing"),
     "an opaque class": (opaque, r"opaque cannot be described to a model \(.*Opaque.*\): annotate"),
     "a callable": (callback, r"callback cannot be described to a model \(There is no"),
     "a Field as default": (field_as_default, r"write Annotated\[..., Field\(...\)\]"),
@@ -387,7 +391,8 @@ def test_a_function_tool_is_a_tool_with_its_function_beside_it() -> None:
     assert bound(renamed, call)() == "Oslo 1"
     for again in COPIES:
         assert bound(again(tool), call)() == "Oslo 1"
-        assert again(tool) == tool or again is COPIES[-1]
+        assert again(tool) == tool == Tool.from_function(weather)
+    assert tool != Tool.from_function(weather, name="forecast")
 
 
 def test_functions_made_on_the_fly_are_freed() -> None:

@@ -37,6 +37,13 @@ class Signature:
         self.parameters = _parameters(function, name)
         self.adapter = _adapter(self.parameters, function, name)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Signature):
+            return NotImplemented
+        return (self.function, self.name) == (other.function, other.name)
+
+    __hash__ = None  # type: ignore[assignment]  # Whatever is called need not have one.
+
     def __copy__(self) -> Self:
         return self
 
@@ -235,9 +242,12 @@ def _adapter(
     kind.__pydantic_config__ = ConfigDict(extra="forbid")
     kind.__module__ = getattr(_inner(function), "__module__", None) or __name__
     try:
-        return TypeAdapter(kind)
+        adapter = TypeAdapter[dict[str, Any]](kind)
+        adapter.rebuild()  # It tells which name is not there, if one is not.
     except Exception as problem:  # noqa: BLE001  # A type's own hooks may raise anything.
         reason = first_line(problem)
+    else:
+        return adapter
     raise _no_schema(name, reason)
 
 

@@ -20,7 +20,7 @@ from meshapi.resources.chat.tools import Tool, ToolCall
 _CUT = {"length", "content_filter"}
 """What ends an answer in its middle, so that its calls may be half of what was meant."""
 
-_OF_THE_RUN = ("messages", "tools", "tool_choice", "stream")
+_OF_THE_RUN = ("messages", "tools", "tool_choice")
 
 
 class Running:
