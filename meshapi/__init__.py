@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         GatewayTimeout,
         InvalidRequest,
         InvalidResponse,
+        MaxTurnsExceeded,
         MeshAPIError,
         ModelNotFound,
         NotFound,
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
         ResponseFormatSchema,
         ResponseFormatText,
     )
+    from meshapi.resources.chat.functions import FunctionTool
     from meshapi.resources.chat.messages import (
         Annotation,
         ChatCompletionMessage,
@@ -139,6 +141,8 @@ if TYPE_CHECKING:
         ReasoningEffort,
         StreamOptions,
     )
+    from meshapi.resources.chat.run_streams import AsyncToolRunStream, ToolRunStream
+    from meshapi.resources.chat.runs import ToolResult, ToolRun
     from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
     from meshapi.resources.chat.tools import (
         Tool,
@@ -160,6 +164,7 @@ __all__ = [
     "AsyncServerSentEvents",
     "AsyncStream",
     "AsyncTokenSource",
+    "AsyncToolRunStream",
     "AudioContentPart",
     "AudioOptions",
     "BadRequest",
@@ -204,6 +209,7 @@ __all__ = [
     "FileContentPart",
     "FileData",
     "Forbidden",
+    "FunctionTool",
     "GatewayTimeout",
     "Headers",
     "ImageContentPart",
@@ -214,6 +220,7 @@ __all__ = [
     "InputAudioFormat",
     "InvalidRequest",
     "InvalidResponse",
+    "MaxTurnsExceeded",
     "MeshAPI",
     "MeshAPIError",
     "Meta",
@@ -266,6 +273,9 @@ __all__ = [
     "ToolChoiceFunction",
     "ToolFunction",
     "ToolFunctionParameters",
+    "ToolResult",
+    "ToolRun",
+    "ToolRunStream",
     "Unauthorized",
     "UnknownContentPart",
     "UnprocessableEntity",
@@ -308,6 +318,7 @@ _NAMES_OF = {
         "GatewayTimeout",
         "InvalidRequest",
         "InvalidResponse",
+        "MaxTurnsExceeded",
         "MeshAPIError",
         "ModelNotFound",
         "NotFound",
@@ -358,6 +369,7 @@ _NAMES_OF = {
         "ResponseFormatSchema",
         "ResponseFormatText",
     ],
+    "resources.chat.functions": ["FunctionTool"],
     "resources.chat.messages": [
         "Annotation",
         "ChatCompletionMessage",
@@ -408,6 +420,8 @@ _NAMES_OF = {
         "ReasoningEffort",
         "StreamOptions",
     ],
+    "resources.chat.run_streams": ["AsyncToolRunStream", "ToolRunStream"],
+    "resources.chat.runs": ["ToolResult", "ToolRun"],
     "resources.chat.streams": ["AsyncChatCompletionStream", "ChatCompletionStream"],
     "resources.chat.tools": [
         "Tool",

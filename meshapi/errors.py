@@ -10,6 +10,7 @@
     ├── OutputParseError            an answer that is not the type that was asked for
     │   ├── OutputRefused           the model would not answer
     │   └── OutputTruncated         the answer was cut
+    ├── MaxTurnsExceeded            a run of tools that does not come to an end
     └── APIStatusError              the gateway said no
         ├── BadRequest              400
         │   ├── ContextWindowExceeded
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from meshapi._core.envelope import ProviderError, ValidationErrorDetail
     from meshapi.resources.chat.replies import ChatCompletionResponse
+    from meshapi.resources.chat.runs import ToolRun
 
 RetrySafety: TypeAlias = Literal["not_sent", "refused", "ambiguous", "final"]
 """Whether a failed request may be sent again.
@@ -75,6 +77,9 @@ class MeshAPIError(Exception):
 
     meta: Meta
     """The exchange: HTTP status, headers, attempts, seconds."""
+
+    run: ToolRun | None = None
+    """What a run of tools had done before it failed, to go on with; None elsewhere."""
 
     def __init__(
         self,
@@ -197,6 +202,13 @@ class OutputRefused(OutputParseError):
 
 class OutputTruncated(OutputParseError):
     """The answer was cut at its token limit, even where what came can be read."""
+
+
+class MaxTurnsExceeded(MeshAPIError):
+    """The model still called tools when it had been asked `max_turns` times.
+
+    `run` holds what was done. The calls that it asked for last were not run.
+    """
 
 
 class APIStatusError(MeshAPIError):

@@ -26,6 +26,7 @@ from meshapi.resources.chat.chat import AsyncChat, Chat
 from meshapi.resources.chat.compare import AsyncCompare, Compare
 from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
 from meshapi.resources.chat.relay import AsyncServerSentEvents, ServerSentEvents
+from meshapi.resources.chat.run_streams import AsyncToolRunStream, ToolRunStream
 from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
 from meshapi.resources.models import AsyncModels, Models
 
@@ -171,6 +172,7 @@ TWINS: list[tuple[type, type]] = [
     (Stream, AsyncStream),
     (ChatCompletionStream, AsyncChatCompletionStream),
     (ServerSentEvents, AsyncServerSentEvents),
+    (ToolRunStream, AsyncToolRunStream),
     (Pool, AsyncPool),
     (Transport, AsyncTransport),
     (Resource, AsyncResource),

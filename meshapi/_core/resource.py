@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,9 @@ from meshapi.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from meshapi._core.transport import AsyncTransport, Transport
+
+
+ParamsT = TypeVar("ParamsT", bound=Params)
 
 
 class Resource:
@@ -59,11 +62,10 @@ def post(
     key = options.get("idempotency_key")
     if key is not None and not is_token(key):
         raise InvalidRequest("idempotency_key must be printable ASCII without spaces")
-    check_class(params, takes)
     return Call(
         method="POST",
         path=path,
-        body=encode(_whole(params), options, streams=streams),
+        body=encode(checked(params, takes), options, streams=streams),
         model=model,
         streams=streams,
         idempotency_key=key,
@@ -112,7 +114,17 @@ def check_class(params: Params, takes: type[Params]) -> None:
         raise InvalidRequest(f"Pass {name}, not {what}: {name}(**fields) makes it of a dict")
 
 
-def _whole(params: Params) -> Params:
+def checked(params: ParamsT, takes: type[ParamsT]) -> ParamsT:
+    """Params that are of the class that an endpoint takes, with every message validated.
+
+    Raises:
+        InvalidRequest: they are of another class, or a message is none.
+    """
+    check_class(params, takes)
+    return _whole(params)
+
+
+def _whole(params: ParamsT) -> ParamsT:
     """Validate messages that were put into the list behind the model's back, as a checker warns."""
     messages = getattr(params, "messages", ())
     if all(isinstance(each, BaseModel) for each in messages):

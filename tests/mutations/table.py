@@ -843,6 +843,107 @@ OUTPUTS = [
     ),
 ]
 
+TOOLS = [
+    Mutation(
+        "What a model wrote wrongly never reaches a function",
+        CHAT + "functions.py",
+        'kind.__pydantic_config__ = ConfigDict(extra="forbid")',
+        'kind.__pydantic_config__ = ConfigDict(extra="ignore")',
+        "test_functions.py -k field_by_field",
+    ),
+    Mutation(
+        "A default that has no form in JSON is in no schema",
+        CHAT + "functions.py",
+        "return {} if says_nan(document) else",
+        "return",
+        "test_functions.py -k annotation",
+    ),
+    Mutation(
+        "Arguments with NaN are no JSON",
+        CHAT + "tools.py",
+        "allow_inf_nan=False",
+        "allow_inf_nan=True",
+        "test_functions.py -k no_object",
+    ),
+    Mutation(
+        "A run is bounded",
+        CHAT + "running.py",
+        "len(self._completions) >= self._max_turns",
+        "len(self._completions) > self._max_turns",
+        "test_runs.py -k bounded",
+    ),
+    Mutation(
+        "A forced choice does not force for ever",
+        CHAT + "running.py",
+        '            update["tool_choice"] = "auto"',
+        '            update["tool_choice"] = self._params.tool_choice',
+        "test_runs.py -k forced",
+    ),
+    Mutation(
+        "Each question of a run has an idempotency key of its own",
+        CHAT + "running.py",
+        'f"{key}-{len(self._completions) + 1}"',
+        "key",
+        "test_runs.py -k idempotency",
+    ),
+    Mutation(
+        "The calls of an answer that was cut are not run",
+        CHAT + "running.py",
+        "choice is None or choice.finish_reason in _CUT",
+        "choice is None",
+        "test_runs.py -k cut",
+    ),
+    Mutation(
+        "What was done before an error is not done again",
+        CHAT + "running.py",
+        "            error.run = run\n",
+        "            pass\n",
+        "test_runs.py -k not_done_again",
+    ),
+    Mutation(
+        "A call that ended well is not run again",
+        CHAT + "running.py",
+        "        self._kept.append(result)\n",
+        "        pass\n",
+        "test_runs.py -k ended_well",
+    ),
+    Mutation(
+        "Only the calls without an answer are taken up",
+        CHAT + "running.py",
+        "            answers.remove(call.id)\n",
+        "            pass\n",
+        "test_runs.py -k taken_up",
+    ),
+    Mutation(
+        "Calls of one answer run at the same time",
+        CHAT + "run_streams.py",
+        "ThreadPoolExecutor(min(len(due), _MOST_THREADS))",
+        "ThreadPoolExecutor(1)",
+        "test_runs.py -k same_time",
+    ),
+    Mutation(
+        "A function sees the context of its run",
+        CHAT + "run_streams.py",
+        "threads.submit(copy_context().run, _result, running, each)",
+        "threads.submit(_result, running, each)",
+        "test_runs.py -k context",
+    ),
+    Mutation(
+        "A run that ends leaves no task",
+        CHAT + "run_streams.py",
+        "            task.cancel()\n        await asyncio.gather(*tasks, return_exceptions=True)\n",
+        "            pass\n",
+        "test_runs.py -k no_task",
+    ),
+    Mutation(
+        "A run that is closed closes its stream",
+        CHAT + "run_streams.py",
+        "                self._in_flight.stream.close()\n",
+        "                pass\n",
+        "test_runs.py -k another_thread",
+    ),
+]
+
 MUTATIONS = [
     *BILLING,
     *TIME,
@@ -854,4 +955,5 @@ MUTATIONS = [
     *GATEWAY,
     *COMMAND_LINE,
     *OUTPUTS,
+    *TOOLS,
 ]

@@ -16,6 +16,7 @@ from meshapi import (
     AsyncMeshAPI,
     AsyncParsedCompletionStream,
     AsyncServerSentEvents,
+    AsyncToolRunStream,
     ChatCompletionChunk,
     ChatCompletionDelta,
     ChatCompletionEvent,
@@ -26,7 +27,9 @@ from meshapi import (
     ChatMessage,
     ContentEvent,
     DoneEvent,
+    FunctionTool,
     MeshAPI,
+    MeshAPIError,
     Meta,
     OutputParseError,
     ParsedCompletion,
@@ -36,7 +39,12 @@ from meshapi import (
     ResponseFormatJSONSchema,
     ServerSentEvents,
     Timeout,
+    Tool,
+    ToolCall,
     ToolCallEvent,
+    ToolResult,
+    ToolRun,
+    ToolRunStream,
     UsageEvent,
     UsageInfo,
     ValidationErrorDetail,
@@ -251,6 +259,52 @@ def what_a_failed_parse_keeps(error: OutputParseError) -> None:
     assert_type(error.raw_text, str)
 
 
+def weather(city: str) -> str:
+    return city
+
+
+def note(call: ToolCall, error: Exception) -> None: ...
+
+
+async def note_later(call: ToolCall, error: Exception) -> str | None: ...
+
+
+def tools(params: ChatCompletionParams) -> None:
+    assert_type(Tool.from_function(weather, strict=True), FunctionTool)
+    run = client.chat.completions.run(
+        params, tools=[weather, Tool.from_function(weather)], on_tool_error=note, timeout=3
+    )
+    assert_type(run, ToolRun)
+    assert_type(run.messages, tuple[ChatMessage, ...])
+    assert_type(run.completion, ChatCompletionResponse)
+    assert_type(run.usage, UsageInfo | None)
+    assert_type(run.pending[0].function.parsed_arguments, dict[str, object])
+    run.params.messages = [*run.params.messages, {"role": "user", "content": "And then?"}]
+    with client.chat.completions.run_stream(run.params, tools=[weather]) as stream:
+        assert_type(stream, ToolRunStream)
+        assert_type(stream.text_stream, Iterator[str])
+        for event in stream:
+            assert_type(event, ChatCompletionChunk | ToolResult)
+        assert_type(stream.final(), ToolRun)
+
+
+async def async_tools(params: ChatCompletionParams[bool]) -> None:
+    completions = async_client.chat.completions
+    assert_type(
+        await completions.run(params, tools=[async_tools], on_tool_error=note_later), ToolRun
+    )
+    stream = completions.run_stream(params, tools=[weather], on_tool_error=note)
+    assert_type(stream, AsyncToolRunStream)
+    assert_type(stream.text_stream, AsyncIterator[str])
+    async for event in stream:
+        assert_type(event, ChatCompletionChunk | ToolResult)
+    assert_type(await stream.final(), ToolRun)
+
+
+def what_a_run_had_done(error: MeshAPIError) -> None:
+    assert_type(error.run, ToolRun | None)
+
+
 def mistakes() -> None:
     ChatCompletionParams(messages=history, mdoel="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # misspelt
     ChatCompletionParams()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # no messages
@@ -258,3 +312,6 @@ def mistakes() -> None:
     client.chat.completions.create(history)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # no params
     client.chat.completions.create(ChatCompletionParams(messages=[]), tiemout=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]  # misspelt
     MeshAPI("rsk_positional")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # keywords only
+    completions, params = client.chat.completions, ChatCompletionParams(messages=[])
+    completions.run(params, tools=["weather"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]  # no function
+    completions.run(params, tools=[weather], on_tool_error=note_later)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # nobody awaits it

@@ -53,7 +53,7 @@ def form_of(output: object) -> AnswerForm:
 
 
 def _form_of(output: Any) -> AnswerForm:
-    schema = _unfolded(json_schema_of(adapter_of(output)))
+    schema = _unfolded(json_schema_of(adapter_of(output), name_of(output)))
     is_wrapped = schema.get("type") != "object"
     if is_wrapped:
         schema = _wrapped(schema)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 from typing_extensions import Unpack
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
         ParsedCompletionStream,
     )
     from meshapi.resources.chat.replies import ChatCompletionResponse
+    from meshapi.resources.chat.run_streams import (
+        AsyncOnToolError,
+        AsyncToolRunStream,
+        OnToolError,
+        ToolRunStream,
+    )
+    from meshapi.resources.chat.runs import ToolRun
     from meshapi.resources.chat.schemas import TypeLike
     from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
+    from meshapi.resources.chat.toolbox import Given
 
 T = TypeVar("T")
 
@@ -121,6 +130,63 @@ class ChatCompletions(Resource):
         asked, reader = asking(params, output)
         return ParsedCompletionStream(self._with(options), _streamed(asked, options), reader)
 
+    def run(
+        self,
+        params: ChatCompletionParams[bool],
+        *,
+        tools: Sequence[Given],
+        max_turns: int = 10,
+        on_tool_error: OnToolError | None = None,
+        **options: Unpack[CallOptions],
+    ) -> ToolRun:
+        """Ask, run the functions that the model calls, tell it what they gave, until it is done.
+
+        The calls of one answer run at the same time: on `MeshAPI` plain functions in threads and
+        async ones in loops of their own, on `AsyncMeshAPI` async ones in this loop. What a
+        function raises, and arguments that do not fit, are told to the model. A conversation that
+        ends with calls goes on with these, so that what was left half-way can be taken up again.
+
+        Args:
+            params: what to ask. `params.tools` are tools without a function: the run ends at a
+                call of one, which is then in `pending`.
+            tools: the functions that the model may call, or tools made by `Tool.from_function`.
+            max_turns: how often the model may be asked, 1 or more.
+            on_tool_error: told of each call whose function raised, and of what; the text that it
+                returns is told to the model instead, and what it raises ends the run.
+            options: those of `create`, for each question. An `idempotency_key` is sent with the
+                number of the question behind it.
+
+        Raises:
+            MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
+            InvalidRequest: something is no function, cannot be described, or cannot be sent.
+            MeshAPIError: a question failed, as in `create`; `error.run` is what was done so far.
+        """
+        from meshapi.resources.chat.run_streams import run  # Not all have tools.
+        from meshapi.resources.chat.running import Running
+
+        running = Running(params, tools, max_turns, options)
+        return run(self, running, on_tool_error)
+
+    def run_stream(
+        self,
+        params: ChatCompletionParams[bool],
+        *,
+        tools: Sequence[Given],
+        max_turns: int = 10,
+        on_tool_error: OnToolError | None = None,
+        **options: Unpack[CallOptions],
+    ) -> ToolRunStream:
+        """Run as `run` does, and give what happens as it happens.
+
+        Raises:
+            InvalidRequest: something is no function, cannot be described, or cannot be sent.
+        """
+        from meshapi.resources.chat.run_streams import ToolRunStream  # Not all have tools.
+        from meshapi.resources.chat.running import Running
+
+        running = Running(params, tools, max_turns, options)
+        return ToolRunStream(self, running, on_tool_error)
+
 
 class AsyncChatCompletions(AsyncResource):
     """`client.chat.completions`: ask a model."""
@@ -216,6 +282,63 @@ class AsyncChatCompletions(AsyncResource):
 
         asked, reader = asking(params, output)
         return AsyncParsedCompletionStream(self._with(options), _streamed(asked, options), reader)
+
+    async def run(
+        self,
+        params: ChatCompletionParams[bool],
+        *,
+        tools: Sequence[Given],
+        max_turns: int = 10,
+        on_tool_error: AsyncOnToolError | None = None,
+        **options: Unpack[CallOptions],
+    ) -> ToolRun:
+        """Ask, run the functions that the model calls, tell it what they gave, until it is done.
+
+        The calls of one answer run at the same time: on `MeshAPI` plain functions in threads and
+        async ones in loops of their own, on `AsyncMeshAPI` async ones in this loop. What a
+        function raises, and arguments that do not fit, are told to the model. A conversation that
+        ends with calls goes on with these, so that what was left half-way can be taken up again.
+
+        Args:
+            params: what to ask. `params.tools` are tools without a function: the run ends at a
+                call of one, which is then in `pending`.
+            tools: the functions that the model may call, or tools made by `Tool.from_function`.
+            max_turns: how often the model may be asked, 1 or more.
+            on_tool_error: told of each call whose function raised, and of what; the text that it
+                returns is told to the model instead, and what it raises ends the run.
+            options: those of `create`, for each question. An `idempotency_key` is sent with the
+                number of the question behind it.
+
+        Raises:
+            MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
+            InvalidRequest: something is no function, cannot be described, or cannot be sent.
+            MeshAPIError: a question failed, as in `create`; `error.run` is what was done so far.
+        """
+        from meshapi.resources.chat.run_streams import async_run  # Not all have tools.
+        from meshapi.resources.chat.running import Running
+
+        running = Running(params, tools, max_turns, options)
+        return await async_run(self, running, on_tool_error)
+
+    def run_stream(
+        self,
+        params: ChatCompletionParams[bool],
+        *,
+        tools: Sequence[Given],
+        max_turns: int = 10,
+        on_tool_error: AsyncOnToolError | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncToolRunStream:
+        """Run as `run` does, and give what happens as it happens.
+
+        Raises:
+            InvalidRequest: something is no function, cannot be described, or cannot be sent.
+        """
+        from meshapi.resources.chat.run_streams import AsyncToolRunStream  # Not all have tools.
+        from meshapi.resources.chat.running import Running
+
+        running = Running(params, tools, max_turns, options)
+        return AsyncToolRunStream(self, running, on_tool_error)
 
 
 def _whole(

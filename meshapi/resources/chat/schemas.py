@@ -67,12 +67,12 @@ def adapter_of(output: TypeLike[T]) -> TypeAdapter[T]:
     try:
         return TypeAdapter(cast("type[T]", output))
     except Exception as problem:  # noqa: BLE001  # It raises whatever it stumbles over.
-        reason = _first_line(problem)
+        reason = first_line(problem)
     raise InvalidRequest(f"Answers cannot be read as {name_of(output)}: {reason}")
 
 
-def json_schema_of(adapter: TypeAdapter[Any]) -> JSONObject:
-    """The JSON Schema of what an adapter reads.
+def json_schema_of(adapter: TypeAdapter[Any], name: str) -> JSONObject:
+    """The JSON Schema of what an adapter reads; `name` is what an error calls it.
 
     Raises:
         InvalidRequest: it has none.
@@ -80,8 +80,8 @@ def json_schema_of(adapter: TypeAdapter[Any]) -> JSONObject:
     try:
         return adapter.json_schema(schema_generator=_Asked)
     except Exception as problem:  # noqa: BLE001  # A hook of the type's may raise any.
-        reason = _first_line(problem)
-    raise InvalidRequest(f"{name_of(adapter)} has no JSON Schema: {reason}")
+        reason = first_line(problem)
+    raise InvalidRequest(f"{name} has no JSON Schema: {reason}")
 
 
 def name_of(output: object) -> str:
@@ -89,5 +89,6 @@ def name_of(output: object) -> str:
     return output.__name__ if isinstance(output, type) else repr(output).replace("typing.", "")
 
 
-def _first_line(problem: Exception) -> str:
+def first_line(problem: Exception) -> str:
+    """What pydantic says first of a type; the rest is how to make it known to pydantic."""
     return (str(problem).splitlines() or [type(problem).__name__])[0]

@@ -1,12 +1,24 @@
 """Tools: what the model may call, how it is told to, and the calls it asks for."""
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, Self, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, GetPydanticSchema
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
-from meshapi._core.models import NullableText, Params, Payload, Tagged, Text, null_reads_as
+from meshapi._core.models import (
+    JSONObject,
+    NullableText,
+    Params,
+    Payload,
+    Tagged,
+    Text,
+    null_reads_as,
+)
+from meshapi.errors import InvalidResponse
+
+if TYPE_CHECKING:
+    from meshapi.resources.chat.functions import FunctionTool
 
 
 class ToolFunctionParameters(Payload):
@@ -44,6 +56,36 @@ class Tool(Tagged, Params):
     cache_control: Mapping[str, object] | None = None
     """Asks the provider to cache the prompt up to this tool, as `{"type": "ephemeral"}`."""
 
+    @classmethod
+    def from_function(
+        cls,
+        f: Callable[..., object],
+        /,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        strict: bool = False,
+    ) -> "FunctionTool":
+        """Describe a function, sync or async, by its signature and docstring.
+
+        Annotations make the schema; `Annotated[int, Field(gt=0, description="...")]` says more.
+        A parameter without an annotation takes anything, one with a default may be left out.
+        Google-style docstrings describe parameters too; any other docstring is all description.
+
+        Args:
+            f: the function, a method, a partial or another callable.
+            name: what the model calls it by; the function's own name unless given.
+            description: what it does; what the docstring says unless given.
+            strict: whether the model must follow the schema to the letter; then it must give
+                every parameter, whatever its default.
+
+        Raises:
+            InvalidRequest: a model cannot call it as it is; the message says what to change.
+        """
+        from meshapi.resources.chat.functions import tool_of  # Not all programs have tools.
+
+        return tool_of(f, name, description, strict=strict)
+
 
 class ToolChoiceFunction(Params):
     """The function that the model must call."""
@@ -80,6 +122,23 @@ class ToolCallFunction(Payload):
 
     arguments: ToolArguments
     """The arguments: a JSON object as text, exactly as the model wrote it."""
+
+    @property
+    def parsed_arguments(self) -> JSONObject:
+        """The arguments, parsed; empty where the model wrote none.
+
+        Raises:
+            InvalidResponse: the model wrote something else than a JSON object.
+        """
+        try:
+            parsed = from_json(self.arguments or "{}", allow_inf_nan=False)
+        except ValueError as error:
+            problem = f"no JSON: {error}"
+        else:
+            if isinstance(parsed, dict):
+                return parsed  # pyright: ignore[reportUnknownVariableType]  # JSON's keys are text.
+            problem = "no JSON object"
+        raise InvalidResponse(f"The arguments of {self.name or 'a call'} are {problem}")
 
     @classmethod
     def empty(cls) -> Self:

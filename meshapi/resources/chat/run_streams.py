@@ -1,0 +1,404 @@
+"""Runs of tools as they happen: the two shells that ask, call and wait."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Sequence,
+)
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from contextvars import copy_context
+from dataclasses import dataclass
+from inspect import isawaitable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from meshapi._core.waiting import one_at_a_time, within
+from meshapi.errors import MeshAPIError
+from meshapi.resources.chat.chunks import ChatCompletionChunk
+from meshapi.resources.chat.functions import is_async
+from meshapi.resources.chat.running import Running
+from meshapi.resources.chat.runs import ToolResult, ToolRun
+from meshapi.resources.chat.toolbox import PreparedCall, told_instead
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from typing_extensions import TypeIs
+
+    from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
+    from meshapi.resources.chat.streams import ChatCompletionStream
+    from meshapi.resources.chat.tools import ToolCall
+
+OnToolError: TypeAlias = "Callable[[ToolCall, Exception], str | None]"
+"""Told of what a function raised; the text that it returns is told to the model instead."""
+
+AsyncOnToolError: TypeAlias = "Callable[[ToolCall, Exception], str | Awaitable[str | None] | None]"
+"""Told of what a function raised; the text that it returns is told to the model instead."""
+
+_MOST_THREADS = 32
+
+
+class InFlight:
+    """The stream that a run reads at the moment, so that it can be closed from outside."""
+
+    stream: ChatCompletionStream | None = None
+
+
+class ToolRunStream:
+    """A run as it happens: the chunks of each answer, and the result of each call.
+
+    Use it in a `with` block or bare in a `for` loop; nothing is asked before its first event. A
+    loop over it raises what `run` would, with `run` and `partial` on the error.
+    """
+
+    def __init__(
+        self, completions: ChatCompletions, running: Running, on_tool_error: OnToolError | None
+    ) -> None:
+        """Ask nothing yet."""
+        self._running = running
+        self._in_flight = InFlight()
+        self._steps = steps(
+            completions, running, on_tool_error, streams=True, in_flight=self._in_flight
+        )
+        self._failure: MeshAPIError | None = None
+        self._closed = False
+        self._one_at_a_time = threading.Lock()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> ChatCompletionChunk | ToolResult:
+        with self._one_at_a_time:
+            if self._failure:
+                raise self._failure
+            if self._closed:
+                self._steps.close()
+            try:
+                return next(self._steps)
+            except MeshAPIError as failure:
+                if self._closed:
+                    raise StopIteration from None
+                self._failure = failure
+                raise
+
+    @property
+    def text_stream(self) -> Iterator[str]:
+        """The text of the answers, piece by piece."""
+        return (event.text for event in self if _has_text(event))
+
+    def final(self) -> ToolRun:
+        """Go on to the end, and return the whole run.
+
+        Raises:
+            StreamInterrupted: it was closed before it was over.
+        """
+        for _ in self:
+            pass
+        if not self._running.over:
+            raise self._running.left_half_way()
+        return self._running.result()
+
+    def close(self) -> None:
+        """Give up the rest and the connection; a loop over it ends, also in another thread."""
+        self._closed = True
+        try:
+            self._steps.close()
+        except ValueError:  # Another thread waits in it: end its wait.
+            if self._in_flight.stream:
+                self._in_flight.stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AsyncToolRunStream:
+    """A run as it happens: the chunks of each answer, and the result of each call.
+
+    Use it in an `async with` block or bare in an `async for` loop; nothing is asked before its
+    first event. A loop over it raises what `run` would, with `run` and `partial` on the error.
+    """
+
+    def __init__(
+        self,
+        completions: AsyncChatCompletions,
+        running: Running,
+        on_tool_error: AsyncOnToolError | None,
+    ) -> None:
+        """Ask nothing yet."""
+        self._running = running
+        self._steps = async_steps(completions, running, on_tool_error, streams=True)
+        self._failure: MeshAPIError | None = None
+        self._closed = False
+        self._waiting: asyncio.Timeout | None = None
+        self._one_at_a_time = one_at_a_time()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ChatCompletionChunk | ToolResult:
+        async with self._one_at_a_time:
+            if self._failure:
+                raise self._failure
+            if self._closed:
+                await self._steps.aclose()
+            try:
+                async with within(None) as self._waiting:
+                    return await anext(self._steps)
+            except TimeoutError:
+                if not self._closed:
+                    raise
+                raise StopAsyncIteration from None  # It was `close` that let it expire.
+            except MeshAPIError as failure:
+                if self._closed:
+                    raise StopAsyncIteration from None
+                self._failure = failure
+                raise
+            finally:
+                self._waiting = None
+
+    @property
+    def text_stream(self) -> AsyncIterator[str]:
+        """The text of the answers, piece by piece."""
+        return (event.text async for event in self if _has_text(event))
+
+    async def final(self) -> ToolRun:
+        """Go on to the end, and return the whole run.
+
+        Raises:
+            StreamInterrupted: it was closed before it was over.
+        """
+        async for _ in self:
+            pass
+        if not self._running.over:
+            raise self._running.left_half_way()
+        return self._running.result()
+
+    async def close(self) -> None:
+        """Give up the rest and the connection; a loop over it ends, also in another task."""
+        self._closed = True
+        if self._waiting and not self._waiting.expired():
+            self._waiting.reschedule(0)
+        async with self._one_at_a_time:  # Until whoever waits in it has given up.
+            await self._steps.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def _has_text(event: ChatCompletionChunk | ToolResult) -> TypeIs[ChatCompletionChunk]:
+    return isinstance(event, ChatCompletionChunk) and bool(event.text)
+
+
+# The steps of a run come from generators, which hold nothing of the stream that hands them out: one
+# that is dropped half-way is closed at once, and with it what it is in the middle of.
+
+
+def steps(
+    completions: ChatCompletions,
+    running: Running,
+    on_tool_error: OnToolError | None,
+    *,
+    streams: bool,
+    in_flight: InFlight,
+) -> Generator[ChatCompletionChunk | ToolResult]:
+    """Call and ask in turn, until the run is over."""
+    try:
+        while not running.over:
+            if due := running.prepared():
+                yield from _answers(running, due, on_tool_error)
+            elif streams:
+                yield from _chunks(completions, running, in_flight)
+            else:
+                params, options = running.question()
+                running.hear(completions.create(params, **options))
+    except MeshAPIError as error:
+        running.tell(error)
+        raise
+
+
+def run(
+    completions: ChatCompletions, running: Running, on_tool_error: OnToolError | None
+) -> ToolRun:
+    """Take all steps without streams."""
+    for _ in steps(completions, running, on_tool_error, streams=False, in_flight=InFlight()):
+        pass
+    return running.result()
+
+
+def _chunks(
+    completions: ChatCompletions, running: Running, in_flight: InFlight
+) -> Generator[ChatCompletionChunk]:
+    params, options = running.question()
+    with completions.stream(params, **options) as stream:
+        in_flight.stream = stream
+        yield from stream
+        in_flight.stream = None
+        running.hear(stream.final())
+
+
+def _answers(
+    running: Running, due: Sequence[PreparedCall | ToolResult], on_tool_error: OnToolError | None
+) -> Generator[ToolResult]:
+    for each, result in zip(due, _results(running, due), strict=True):
+        if on_tool_error and (error := _raised_by(each, result)):
+            result = told_instead(result, on_tool_error(result.call, error))
+        yield running.answer(result)
+
+
+def _results(running: Running, due: Sequence[PreparedCall | ToolResult]) -> Generator[ToolResult]:
+    if len(due) == 1:
+        yield _result(running, due[0])
+        return
+    threads = ThreadPoolExecutor(min(len(due), _MOST_THREADS))
+    try:
+        futures = [threads.submit(copy_context().run, _result, running, each) for each in due]
+        for future in futures:
+            yield future.result()
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _result(running: Running, due: PreparedCall | ToolResult) -> ToolResult:
+    if isinstance(due, ToolResult):
+        return due
+    try:
+        return running.keep(due.ended(_settled(due.run())))
+    except Exception as error:  # noqa: BLE001  # Whatever it is, the model is told.
+        return due.failed(error)
+
+
+def _settled(value: object) -> object:
+    """What an async function gives, waited for in a thread whose loop is its own."""
+    if not isawaitable(value):
+        return value
+    import asyncio  # Not all functions are async.
+
+    async def settled() -> object:
+        return await value
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(copy_context().run, asyncio.run, settled()).result()
+
+
+async def async_steps(
+    completions: AsyncChatCompletions,
+    running: Running,
+    on_tool_error: AsyncOnToolError | None,
+    *,
+    streams: bool,
+) -> AsyncGenerator[ChatCompletionChunk | ToolResult]:
+    """Call and ask in turn, until the run is over."""
+    try:
+        while not running.over:
+            if due := running.prepared():
+                async with aclosing(_async_answers(running, due, on_tool_error)) as results:
+                    async for result in results:
+                        yield result
+            elif streams:
+                async with aclosing(_async_chunks(completions, running)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            else:
+                params, options = running.question()
+                running.hear(await completions.create(params, **options))
+    except MeshAPIError as error:
+        running.tell(error)
+        raise
+
+
+async def async_run(
+    completions: AsyncChatCompletions, running: Running, on_tool_error: AsyncOnToolError | None
+) -> ToolRun:
+    """Take all steps without streams."""
+    async with aclosing(async_steps(completions, running, on_tool_error, streams=False)) as taken:
+        async for _ in taken:
+            pass
+    return running.result()
+
+
+async def _async_chunks(
+    completions: AsyncChatCompletions, running: Running
+) -> AsyncGenerator[ChatCompletionChunk]:
+    params, options = running.question()
+    async with completions.stream(params, **options) as stream:
+        async for chunk in stream:
+            yield chunk
+        running.hear(await stream.final())
+
+
+async def _async_answers(
+    running: Running,
+    due: Sequence[PreparedCall | ToolResult],
+    on_tool_error: AsyncOnToolError | None,
+) -> AsyncGenerator[ToolResult]:
+    import asyncio  # It is there: this runs in a loop.
+
+    tasks = [asyncio.create_task(_async_result(running, each)) for each in due]
+    try:
+        for each, task in zip(due, tasks, strict=True):
+            result = await task
+            if on_tool_error and (error := _raised_by(each, result)):
+                told = on_tool_error(result.call, error)
+                result = told_instead(result, await told if isawaitable(told) else told)
+            yield running.answer(result)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _async_result(running: Running, due: PreparedCall | ToolResult) -> ToolResult:
+    import asyncio  # It is there: this runs in a loop.
+
+    if isinstance(due, ToolResult):
+        return due
+    try:
+        value = due.run() if is_async(due.run) else await asyncio.to_thread(_attempt, due)
+        if isinstance(value, _Raised):
+            return due.failed(value.error)
+        return running.keep(due.ended(await value if isawaitable(value) else value))
+    except Exception as error:  # noqa: BLE001  # Whatever it is, the model is told.
+        return due.failed(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """What a function raised in a thread: a `StopIteration` would never get out of one."""
+
+    error: Exception
+
+
+def _attempt(due: PreparedCall) -> object:
+    try:
+        return due.run()
+    except Exception as error:  # noqa: BLE001  # Whatever it is, the model is told.
+        return _Raised(error)
+
+
+def _raised_by(due: PreparedCall | ToolResult, result: ToolResult) -> Exception | None:
+    """What the function raised; None also where it was not run."""
+    return result.error if isinstance(due, PreparedCall) else None
