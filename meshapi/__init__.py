@@ -141,7 +141,7 @@ if TYPE_CHECKING:
         ReasoningEffort,
         StreamOptions,
     )
-    from meshapi.resources.chat.run_streams import AsyncToolRunStream, ToolRunStream
+    from meshapi.resources.chat.run_streams import AsyncToolRunStream, ToolRunEvent, ToolRunStream
     from meshapi.resources.chat.runs import ToolResult, ToolRun
     from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
     from meshapi.resources.chat.tools import (
@@ -275,6 +275,7 @@ __all__ = [
     "ToolFunctionParameters",
     "ToolResult",
     "ToolRun",
+    "ToolRunEvent",
     "ToolRunStream",
     "Unauthorized",
     "UnknownContentPart",
@@ -420,7 +421,7 @@ _NAMES_OF = {
         "ReasoningEffort",
         "StreamOptions",
     ],
-    "resources.chat.run_streams": ["AsyncToolRunStream", "ToolRunStream"],
+    "resources.chat.run_streams": ["AsyncToolRunStream", "ToolRunEvent", "ToolRunStream"],
     "resources.chat.runs": ["ToolResult", "ToolRun"],
     "resources.chat.streams": ["AsyncChatCompletionStream", "ChatCompletionStream"],
     "resources.chat.tools": [

@@ -314,7 +314,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a name that is not there": (nowhere, "'Missing' is not defined.*at run time"),
     "a name within a type that is not there": (nowhere_within, "Missing"),
     "an opaque class": (opaque, r"opaque cannot be described to a model \(.*Opaque.*\): annotate"),
-    "a callable": (callback, r"callback cannot be described to a model \(There is no"),
+    "a callable": (callback, r"callback has no JSON Schema"),
     "a Field as default": (field_as_default, r"write Annotated\[..., Field\(...\)\]"),
     "a builtin without a signature": (vars(builtins)["max"], "The signature of max cannot be read"),
     "no function": ("weather", "made of a function, not of str"),

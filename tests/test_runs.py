@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 import gc
+import json
 import pickle
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import groupby
 from typing import Any, TypeAlias, cast
 
 import pytest
@@ -36,6 +38,7 @@ from meshapi import (
     ToolFunction,
     ToolResult,
     ToolRun,
+    ToolRunEvent,
     ToolRunStream,
     UsageInfo,
 )
@@ -1072,3 +1075,108 @@ def test_a_stream_that_is_closed_by_one_of_its_functions_ends(
 
 def test_other_errors_carry_no_run() -> None:
     assert MeshAPIError("No.").run is None
+
+
+def events_of(colour: Sync, stream: AnyRunStream) -> list[ToolRunEvent]:
+    if isinstance(stream, ToolRunStream):
+        return list(stream.events)
+
+    async def collected() -> list[ToolRunEvent]:
+        return [event async for event in stream.events]
+
+    return colour.settle(cast("list[ToolRunEvent] | Awaitable[list[ToolRunEvent]]", collected()))
+
+
+def test_a_run_tells_typed_events_and_results(colour: Sync, model: LocalGateway) -> None:
+    model.reply("Let me look.", tool_calls=[call("weather", city="Oslo")])
+    model.reply(tool_calls=[call("weather", city="Rome")])
+    model.reply("Clear.")
+
+    events = events_of(colour, stream(colour.in_process(model), [weather]))
+
+    kinds = [kind for kind, _ in groupby(event.type for event in events)]
+    first = ["content", "tool_call", "usage", "tool_result"]
+    assert kinds == [*first, "tool_call", "usage", "tool_result", "content", "usage", "done"]
+    cities = [event.parsed for event in events if event.type == "tool_call"]
+    assert {"city": "Oslo"} in cities
+    assert cities[-1] == {"city": "Rome"}
+    last = events[-1]
+    assert last.type == "done"
+    assert last.completion.text == "Clear."
+
+
+def test_events_of_a_run_raise_what_the_run_does(colour: Sync, model: LocalGateway) -> None:
+    model.reply(tool_calls=[call("weather", city="Oslo")])
+    model.reply(tool_calls=[call("weather", city="Rome")])
+
+    with pytest.raises(MaxTurnsExceeded) as caught:
+        events_of(colour, stream(colour.in_process(model), [weather], max_turns=2))
+
+    assert caught.value.run
+    assert len(caught.value.run.pending) == 1
+
+
+def frames_of(colour: Sync, stream: AnyRunStream) -> list[bytes]:
+    if isinstance(stream, ToolRunStream):
+        return list(stream.to_sse())
+
+    async def collected() -> list[bytes]:
+        return [frame async for frame in stream.to_sse()]
+
+    return colour.settle(cast("list[bytes] | Awaitable[list[bytes]]", collected()))
+
+
+def test_a_run_is_sent_on_without_what_its_functions_gave(
+    colour: Sync, model: LocalGateway
+) -> None:
+    def secret(of: str) -> str:
+        return "12345"
+
+    model.reply(tool_calls=[call("secret", of="Ann")])
+    model.reply("Clear.")
+
+    frames = frames_of(colour, stream(colour.in_process(model), [secret]))
+
+    (result,) = [frame for frame in frames if frame.startswith(b"event:")]
+    head, data, *_ = result.decode().split("\n")
+    answered = json.loads(data.removeprefix("data: "))
+    assert head == "event: tool_result"
+    assert answered["name"] == "secret"
+    assert answered["tool_call_id"]
+    assert frames[-1] == b"data: [DONE]\n\n"
+    assert b"12345" not in b"".join(frames)
+    assert b"Clear" in b"".join(frames)
+
+
+def test_a_run_that_fails_is_sent_on_with_its_error(colour: Sync, model: LocalGateway) -> None:
+    model.reply(tool_calls=[call("weather", city="Oslo")])
+    model.fail(402)
+    client = colour.in_process(model, max_retries=0)
+
+    *_, error, done = frames_of(colour, stream(client, [weather]))
+
+    assert json.loads(error.removeprefix(b"data: "))["error"]["code"] == "spend_limit_exceeded"
+    assert done == b"data: [DONE]\n\n"
+
+
+def test_closing_a_run_does_not_wait_for_functions_in_threads(model: LocalGateway) -> None:
+    release = threading.Event()
+
+    def quick() -> str:
+        return "there"
+
+    def slow() -> str:
+        release.wait(20)
+        return "late"
+
+    model.reply(tool_calls=[call("quick"), call("slow")])
+    running = model.client().chat.completions.run_stream(QUESTION, tools=[quick, slow])
+    results = (event for event in running if isinstance(event, ToolResult))
+    assert next(results).content == "there"
+
+    started = time.monotonic()
+    running.close()
+    took = time.monotonic() - started
+    release.set()
+
+    assert took < 10

@@ -57,6 +57,10 @@ def documents_of(frames: list[bytes]) -> list[Any]:
     return [json.loads(frame.removeprefix(b"data: ")) for frame in frames[:-1]]
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 def relay(upstream: WireServer, kind: str, **options: Any) -> Starlette:
     """An app that sends every stream on, from a client of either colour."""
     client = MeshAPI(base_url=upstream.url, token=TOKEN)
@@ -72,9 +76,22 @@ def relay(upstream: WireServer, kind: str, **options: Any) -> Starlette:
     async def asynchronous(request: Request) -> StreamingResponse:
         return answer(async_client.chat.completions.stream(QUESTION).to_sse(**options))
 
+    def plain_run(request: Request) -> StreamingResponse:
+        run = client.chat.completions.run_stream(QUESTION, tools=[nothing])
+        return answer(run.to_sse(**options))
+
+    async def asynchronous_run(request: Request) -> StreamingResponse:
+        run = async_client.chat.completions.run_stream(QUESTION, tools=[nothing])
+        return answer(run.to_sse(**options))
+
     # An app may hold its answers longer than it should: nothing may hang on their being dropped.
     kept: deque[object] = deque(maxlen=0 if options else None)
-    endpoint = {"sync": plain, "async": asynchronous}[kind]
+    endpoint = {
+        "sync": plain,
+        "async": asynchronous,
+        "sync run": plain_run,
+        "async run": asynchronous_run,
+    }[kind]
     return Starlette(routes=[Route("/{path:path}", endpoint, methods=["POST"])])
 
 
@@ -297,8 +314,18 @@ TALKING: list[Step] = [events(HELLO), Forever(HELLO * 1000)]
         ("async", SILENT_FROM_THE_START, b"HTTP/1.1 200"),
         ("sync", TALKING, b"Hello"),
         ("async", TALKING, b"Hello"),
+        ("sync run", SILENT, b"Hello"),
+        ("async run", SILENT, b"Hello"),
     ],
-    ids=["sync, silent", "silent", "silent from the start", "sync, not read", "not read"],
+    ids=[
+        "sync, silent",
+        "silent",
+        "silent from the start",
+        "sync, not read",
+        "not read",
+        "a run, sync",
+        "a run",
+    ],
 )
 def test_the_upstream_call_ends_when_the_browser_leaves(
     server: Callable[[ASGIApp], ASGIApp],

@@ -44,6 +44,7 @@ from meshapi import (
     ToolCallEvent,
     ToolResult,
     ToolRun,
+    ToolRunEvent,
     ToolRunStream,
     UsageEvent,
     UsageInfo,
@@ -285,6 +286,8 @@ def tools(params: ChatCompletionParams) -> None:
         assert_type(stream.text_stream, Iterator[str])
         for event in stream:
             assert_type(event, ChatCompletionChunk | ToolResult)
+        assert_type(stream.events, Iterator[ToolRunEvent])
+        assert_type(stream.to_sse(), ServerSentEvents)
         assert_type(stream.final(), ToolRun)
 
 
@@ -298,6 +301,10 @@ async def async_tools(params: ChatCompletionParams[bool]) -> None:
     assert_type(stream.text_stream, AsyncIterator[str])
     async for event in stream:
         assert_type(event, ChatCompletionChunk | ToolResult)
+    async for step in stream.events:
+        if step.type == "tool_result":
+            assert_type(step, ToolResult)
+    assert_type(stream.to_sse(), AsyncServerSentEvents)
     assert_type(await stream.final(), ToolRun)
 
 

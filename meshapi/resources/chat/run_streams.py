@@ -26,6 +26,7 @@ from meshapi.resources.chat.chunks import ChatCompletionChunk
 from meshapi.resources.chat.functions import is_async
 from meshapi.resources.chat.running import Running
 from meshapi.resources.chat.runs import ToolResult, ToolRun
+from meshapi.resources.chat.streams import HEARTBEAT_SECONDS
 from meshapi.resources.chat.toolbox import PreparedCall, told_instead
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
     from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
+    from meshapi.resources.chat.events import ChatCompletionEvent
+    from meshapi.resources.chat.relay import AsyncServerSentEvents, ServerSentEvents
     from meshapi.resources.chat.streams import ChatCompletionStream
     from meshapi.resources.chat.tools import ToolCall
 
@@ -42,6 +45,9 @@ OnToolError: TypeAlias = "Callable[[ToolCall, Exception], str | None]"
 
 AsyncOnToolError: TypeAlias = "Callable[[ToolCall, Exception], str | Awaitable[str | None] | None]"
 """Told of what a function raised; the text that it returns is told to the model instead."""
+
+ToolRunEvent: TypeAlias = "ChatCompletionEvent | ToolResult"
+"""What a run tells: the events of its answers, and the results of its calls; see `event.type`."""
 
 _MOST_THREADS = 32
 
@@ -94,6 +100,24 @@ class ToolRunStream:
         """The text of the answers, piece by piece."""
         return (event.text for event in self if _has_text(event))
 
+    @property
+    def events(self) -> Iterator[ToolRunEvent]:
+        """What happens, as typed events and results; a `DoneEvent` is the last one.
+
+        It raises what the stream raises.
+        """
+        from meshapi.resources.chat.events import ChunkEvents, DoneEvent  # Few ask for them.
+
+        told = ChunkEvents()
+        for step in self:
+            if isinstance(step, ToolResult):
+                told = ChunkEvents()
+                yield step
+            else:
+                yield from told.events_of(step)
+        if not self._closed:
+            yield DoneEvent(completion=self.final().completion)
+
     def final(self) -> ToolRun:
         """Go on to the end, and return the whole run.
 
@@ -105,6 +129,24 @@ class ToolRunStream:
         if not self._running.over:
             raise self._running.left_half_way()
         return self._running.result()
+
+    def to_sse(self, *, heartbeat: float | None = HEARTBEAT_SECONDS) -> ServerSentEvents:
+        """Send the run on to a browser: the body of a response of type `text/event-stream`.
+
+        As `ChatCompletionStream.to_sse`; between the chunks, a frame `event: tool_result` names
+        each call that was answered. What its function gave is not in it.
+
+        Raises:
+            InvalidRequest: the heartbeat is not above 0.
+        """
+        from meshapi.resources.chat.relay import ServerSentEvents  # Few relay.
+        from meshapi.resources.chat.sse import frames
+
+        return ServerSentEvents(frames(self._to_its_end()), self.close, heartbeat)
+
+    def _to_its_end(self) -> Iterator[ChatCompletionChunk | ToolResult]:
+        yield from self
+        self.final()
 
     def close(self) -> None:
         """Give up the rest and the connection; a loop over it ends, also in another thread."""
@@ -177,6 +219,25 @@ class AsyncToolRunStream:
         """The text of the answers, piece by piece."""
         return (event.text async for event in self if _has_text(event))
 
+    @property
+    async def events(self) -> AsyncIterator[ToolRunEvent]:
+        """What happens, as typed events and results; a `DoneEvent` is the last one.
+
+        It raises what the stream raises.
+        """
+        from meshapi.resources.chat.events import ChunkEvents, DoneEvent  # Few ask for them.
+
+        told = ChunkEvents()
+        async for step in self:
+            if isinstance(step, ToolResult):
+                told = ChunkEvents()
+                yield step
+            else:
+                for event in told.events_of(step):
+                    yield event
+        if not self._closed:
+            yield DoneEvent(completion=(await self.final()).completion)
+
     async def final(self) -> ToolRun:
         """Go on to the end, and return the whole run.
 
@@ -188,6 +249,25 @@ class AsyncToolRunStream:
         if not self._running.over:
             raise self._running.left_half_way()
         return self._running.result()
+
+    def to_sse(self, *, heartbeat: float | None = HEARTBEAT_SECONDS) -> AsyncServerSentEvents:
+        """Send the run on to a browser: the body of a response of type `text/event-stream`.
+
+        As `ChatCompletionStream.to_sse`; between the chunks, a frame `event: tool_result` names
+        each call that was answered. What its function gave is not in it.
+
+        Raises:
+            InvalidRequest: the heartbeat is not above 0.
+        """
+        from meshapi.resources.chat.relay import AsyncServerSentEvents  # Few relay.
+        from meshapi.resources.chat.sse import async_frames
+
+        return AsyncServerSentEvents(async_frames(self._to_its_end()), self.close, heartbeat)
+
+    async def _to_its_end(self) -> AsyncIterator[ChatCompletionChunk | ToolResult]:
+        async for step in self:
+            yield step
+        await self.final()
 
     async def close(self) -> None:
         """Give up the rest and the connection; a loop over it ends, also in another task."""
@@ -274,12 +354,16 @@ def _results(running: Running, due: Sequence[PreparedCall | ToolResult]) -> Gene
         yield _result(running, due[0])
         return
     threads = ThreadPoolExecutor(min(len(due), _MOST_THREADS))
+    waits = True
     try:
         futures = [threads.submit(copy_context().run, _result, running, each) for each in due]
         for future in futures:
             yield future.result()
+    except GeneratorExit:  # Who closes a stream, perhaps an event loop, is not to wait.
+        waits = False
+        raise
     finally:
-        threads.shutdown(cancel_futures=True)
+        threads.shutdown(wait=waits, cancel_futures=True)
 
 
 def _result(running: Running, due: PreparedCall | ToolResult) -> ToolResult:

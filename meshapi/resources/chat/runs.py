@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from meshapi._core.models import Payload
 from meshapi.resources.chat.messages import ChatMessage
@@ -27,6 +27,9 @@ class ToolResult:
     error: Exception | None = None
     """What the function raised; an `InvalidResponse` where the model called it wrongly, so that it
     was not run; None where it went well."""
+
+    type: Literal["tool_result"] = field(default="tool_result", init=False)
+    """Tells this event from those of a stream."""
 
     def __repr__(self) -> str:
         facts = f"call={self.call.function.name!r}, content={_clipped(self.content)!r}"

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from meshapi._core.models import JSONObject, Payload
 from meshapi.errors import APIStatusError, MeshAPIError
+from meshapi.resources.chat.runs import ToolResult
 
 DONE = b"data: [DONE]\n\n"
 """Ends every stream, complete or not."""
@@ -18,29 +19,39 @@ HEARTBEAT = b": \n\n"
 """A comment: it says nothing, but whoever writes it notices that nobody reads any more."""
 
 
-def frames(chunks: Iterable[Payload]) -> Iterator[bytes]:
-    """One frame per chunk, one for the error that ended them, and `[DONE]`."""
+def frames(steps: Iterable[Payload | ToolResult]) -> Iterator[bytes]:
+    """One frame per chunk or result, one for the error that ended them, and `[DONE]`."""
     try:
-        for chunk in chunks:
-            yield chunk_frame(chunk)
+        for step in steps:
+            yield _frame(step)
     except MeshAPIError as error:
         yield error_frame(error)
     yield DONE
 
 
-async def async_frames(chunks: AsyncIterable[Payload]) -> AsyncIterator[bytes]:
-    """One frame per chunk, one for the error that ended them, and `[DONE]`."""
+async def async_frames(steps: AsyncIterable[Payload | ToolResult]) -> AsyncIterator[bytes]:
+    """One frame per chunk or result, one for the error that ended them, and `[DONE]`."""
     try:
-        async for chunk in chunks:
-            yield chunk_frame(chunk)
+        async for step in steps:
+            yield _frame(step)
     except MeshAPIError as error:
         yield error_frame(error)
     yield DONE
+
+
+def _frame(step: Payload | ToolResult) -> bytes:
+    return result_frame(step) if isinstance(step, ToolResult) else chunk_frame(step)
 
 
 def chunk_frame(chunk: Payload) -> bytes:
     """What the server said in this chunk, fields that this version does not know included."""
     return b"data: %b\n\n" % chunk.model_dump_json(exclude_unset=True).encode()
+
+
+def result_frame(result: ToolResult) -> bytes:
+    """That a call was answered, and which; what the function gave is between it and the model."""
+    answered = {"tool_call_id": result.call.id, "name": result.call.function.name}
+    return b"event: tool_result\ndata: %b\n\n" % to_json(answered)
 
 
 def error_frame(error: MeshAPIError) -> bytes:

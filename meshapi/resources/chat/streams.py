@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshapi.resources.chat.events import ChatCompletionEvent, ChunkEvents
     from meshapi.resources.chat.relay import AsyncServerSentEvents, ServerSentEvents
 
-_HEARTBEAT_SECONDS = 15.0
+HEARTBEAT_SECONDS = 15.0
 
 
 class ChatCompletionStream(Stream[ChatCompletionChunk]):
@@ -61,7 +61,7 @@ class ChatCompletionStream(Stream[ChatCompletionChunk]):
         self._finish()
         return self._fold.partial(self.meta)
 
-    def to_sse(self, *, heartbeat: float | None = _HEARTBEAT_SECONDS) -> ServerSentEvents:
+    def to_sse(self, *, heartbeat: float | None = HEARTBEAT_SECONDS) -> ServerSentEvents:
         """Send the stream on to a browser: the body of a response of type `text/event-stream`.
 
         Each chunk is a frame, then comes `[DONE]`. An error is a frame too, as the gateway's own
@@ -128,7 +128,7 @@ class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         await self._finish()
         return self._fold.partial(self.meta)
 
-    def to_sse(self, *, heartbeat: float | None = _HEARTBEAT_SECONDS) -> AsyncServerSentEvents:
+    def to_sse(self, *, heartbeat: float | None = HEARTBEAT_SECONDS) -> AsyncServerSentEvents:
         """Send the stream on to a browser: the body of a response of type `text/event-stream`.
 
         Each chunk is a frame, then comes `[DONE]`. An error is a frame too, as the gateway's own
