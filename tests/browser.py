@@ -130,8 +130,8 @@ def an_answer_is_shown_as_it_is_written(browser: Browser, screenshots: Path | No
     with LocalGateway() as gateway, _chat_with(gateway.base_url, gateway.token) as url:
         gateway.reply(
             "A generator is a function that hands out one value, and then waits until somebody "
-            "asks for the next.\n\n    def count():\n        n = 0\n        while True:\n"
-            "            yield n\n            n += 1\n\n<b>Nothing</b> runs ahead of need.",
+            "asks for the next.\n```python\ndef count():\n    n = 0\n    while True:\n"
+            "        yield n\n        n += 1\n```\n<b>Nothing</b> runs ahead of need.",
             reasoning="They want a generator explained. A short definition, then a small example.",
         )
         gateway.reply("You are welcome.")
@@ -140,6 +140,7 @@ def an_answer_is_shown_as_it_is_written(browser: Browser, screenshots: Path | No
         browser.type("What is a generator?")
         browser.wait_for(".assistant .text", "<b>Nothing</b> runs ahead of need.")
         browser.wait_for(".reasoning", "a small example.")
+        browser.wait_for("pre", "        n += 1")
         browser.wait_for("#send", "Send")
         browser.type("Thank you!")
         browser.wait_for(".assistant .text", "You are welcome.")
