@@ -36,12 +36,13 @@ the same class as a 4xx or 5xx, inside a 200, and in the middle of a stream.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from meshapi._core.meta import Meta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import LiteralString
 
     from pydantic import ValidationError
 
@@ -194,6 +195,34 @@ class OutputParseError(MeshAPIError):
         self.completion = completion
         self.raw_text = raw_text
         self.validation_error = validation_error
+
+    def __reduce__(self) -> tuple[object, ...]:
+        problem = self.validation_error and _portable(self.validation_error)
+        return _revive, (type(self), self.args), {**self.__dict__, "validation_error": problem}
+
+
+def _portable(problem: ValidationError) -> ValidationError:
+    """It as it is where it pickles, else its words: a rule of the type's own may raise anything."""
+    import pickle  # Only who copies an error needs it.
+
+    from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+    try:
+        pickle.dumps(problem)
+    except Exception:  # noqa: BLE001  # Whatever a rule raised decides what pickling raises.
+        lines = problem.errors()
+    else:
+        return problem
+    kinds = [cast("LiteralString", line["type"]) for line in lines]
+    told = [
+        InitErrorDetails(
+            type=PydanticCustomError(kind, "{words}", {"words": line["msg"]}),
+            loc=line["loc"],
+            input=line["input"],
+        )
+        for kind, line in zip(kinds, lines, strict=True)
+    ]
+    return ValidationError.from_exception_data(problem.title, told)
 
 
 class OutputRefused(OutputParseError):

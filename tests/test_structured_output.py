@@ -507,6 +507,26 @@ def test_the_errors_survive_copies(colour: Sync) -> None:
             assert str(copied.validation_error) == str(error.validation_error)
 
 
+def test_an_error_survives_copies_whatever_a_rule_of_the_type_raised(colour: Sync) -> None:
+    class Local(ValueError):
+        """An exception that does not pickle."""
+
+    class Ruled(BaseModel):
+        n: int
+
+        @field_validator("n")
+        @classmethod
+        def _refuse(cls, n: int) -> int:
+            raise Local(f"no {n}", lambda: n)
+
+    error = failure(colour, Ruled, content='{"n": 1}')
+
+    for copied in [copy(error) for copy in COPIES]:
+        (line,) = copied.validation_error.errors()
+        assert (line["type"], line["loc"], line["input"]) == ("value_error", ("n",), 1)
+        assert "no 1" in line["msg"]
+
+
 class Unreadable:
     """No type that pydantic knows."""
 
