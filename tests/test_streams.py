@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from meshapi import (
+    AsyncChatCompletionStream,
     AsyncMeshAPI,
+    ChatCompletionChunk,
     ChatCompletionParams,
     ChatCompletionResponse,
     DeadlineExceeded,
@@ -26,7 +30,7 @@ from meshapi import (
 from meshapi.local import LocalGateway
 from tests.colours import Sync
 from tests.pools import in_use
-from tests.wire_server import Step, WireServer, events, response
+from tests.wire_server import Forever, Step, WireServer, events, response
 
 QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
 STREAMED = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}], stream=True)
@@ -440,6 +444,55 @@ def test_the_time_of_a_stream_is_that_of_its_first_event(colour: Sync) -> None:
         colour.settle(client.close())
 
     assert stream.meta.elapsed >= 0.2
+
+
+@pytest.fixture
+def fast_switching() -> Iterator[None]:
+    """Threads give way to each other often, so that what may meet does."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+BUSY: list[Step] = [events(HELLO), Forever((HELLO * 20).encode())]
+
+
+def test_closing_ends_the_loop_of_a_task_that_never_waits_long() -> None:
+    with WireServer(BUSY) as server:
+
+        async def read(stream: AsyncChatCompletionStream) -> None:
+            async for _ in stream:
+                await asyncio.sleep(0)
+
+        async def main() -> None:
+            async with AsyncMeshAPI(base_url=server.url, token="rsk_test") as client:
+                for _ in range(5):
+                    stream = client.chat.completions.stream(QUESTION)
+                    reading = asyncio.create_task(read(stream))
+                    while stream.meta.status_code is None:
+                        await asyncio.sleep(0.001)
+                    await stream.close()
+                    await reading
+
+        asyncio.run(main())
+
+    assert len(server.requests) == 5
+
+
+def test_closing_ends_the_loop_of_a_thread_that_never_waits_long(
+    fast_switching: None,
+) -> None:
+    with WireServer(BUSY) as server, MeshAPI(base_url=server.url, token="rsk_test") as client:
+        for _ in range(100):
+            with ThreadPoolExecutor(1) as thread:
+                stream = client.chat.completions.stream(QUESTION)
+                reading = thread.submit(list[ChatCompletionChunk], stream)
+                time.sleep(0.002)
+                stream.close()
+                reading.result(5)
+
+    assert len(server.requests) == 100
 
 
 def test_an_async_stream_is_opened_once_however_many_read_it() -> None:

@@ -67,6 +67,10 @@ class Stream(Generic[PayloadT]):
                     raise StopIteration from None
                 self._failure = failure
                 raise
+            except (ValueError, IndexError):
+                if not self._closed:
+                    raise
+                raise StopIteration from None  # Another thread ends the events at this moment.
 
     def close(self) -> None:
         """Give up the rest and the connection; a loop over it ends, also in another thread."""
@@ -156,6 +160,10 @@ class AsyncStream(Generic[PayloadT]):
                 raise StopAsyncIteration from None
             self._failure = failure
             raise
+        except RuntimeError:
+            if not self._closed:
+                raise
+            raise StopAsyncIteration from None  # Another task ends the events at this moment.
         finally:
             self._one_at_a_time.release()
 
