@@ -207,7 +207,7 @@ def _portable(problem: ValidationError) -> ValidationError:
     from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
     try:
-        pickle.dumps(problem)
+        pickle.loads(pickle.dumps(problem))
     except Exception:  # noqa: BLE001  # Whatever a rule raised decides what pickling raises.
         lines = problem.errors()
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, cast
@@ -277,3 +279,20 @@ def test_what_is_put_into_the_messages_behind_the_models_back_is_validated(colou
     messages.append({"rol": "user"})
     with pytest.raises(InvalidRequest, match=r"messages\.2\.role"):
         sent(colour, params)
+
+
+def test_a_message_made_of_a_mapping_has_a_class_that_is_built() -> None:
+    # Pydantic before 2.14 cannot write one whose class nobody has used by its own name.
+    script = (
+        "from meshapi import ChatCompletionParams, ChatCompletionResponse\n"
+        "question = ChatCompletionParams(messages=[{'role': 'user', 'content': 'Hi'}])\n"
+        "choice = {'message': {'content': 'Hello'}}\n"
+        "answer = ChatCompletionResponse.model_validate({'choices': [choice]})\n"
+        "for each in (question.messages[0], answer.choices[0].message):\n"
+        "    print(type(each).__pydantic_complete__)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert run.stdout.split() == ["True", "True"]

@@ -53,6 +53,11 @@ class ChatMessage(Tagged, Payload):
     tool_calls: list[ToolCall] | None = None
     """On an `assistant` message: the calls that the model asks for."""
 
+    def model_post_init(self, context: object, /) -> None:
+        """Count the role as set, and build the class: pydantic before 2.14 sends no other."""
+        super().model_post_init(context)
+        type(self).model_rebuild()
+
     def _repr_markdown_(self) -> str:
         """What a notebook shows: all that the message says and asks for."""
         from meshapi.resources.chat.markdown import message_markdown  # For notebooks alone.
