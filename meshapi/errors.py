@@ -36,7 +36,7 @@ the same class as a 4xx or 5xx, inside a 200, and in the middle of a stream.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from meshapi._core.meta import Meta
 
@@ -179,7 +179,8 @@ class OutputParseError(MeshAPIError):
     """The text that could not be read; of a refusal without a text, its words."""
 
     validation_error: ValidationError | None
-    """What pydantic says of it; None of a refusal, and where it has no objection."""
+    """What pydantic says of it; None of a refusal, where it has no objection, and in a copy of the
+    error if a rule of the type's own raised what cannot be copied."""
 
     def __init__(
         self,
@@ -200,28 +201,15 @@ class OutputParseError(MeshAPIError):
         return _revive, (type(self), self.args), {**self.__dict__, "validation_error": problem}
 
 
-def _portable(problem: ValidationError) -> ValidationError:
-    """It as it is where it pickles, else its words: a rule of the type's own may raise anything."""
+def _portable(problem: ValidationError) -> ValidationError | None:
+    """It, where it pickles; an exception that a rule of the type's own raised may not."""
     import pickle  # Only who copies an error needs it.
-
-    from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
     try:
         pickle.loads(pickle.dumps(problem))
-    except Exception:  # noqa: BLE001  # Whatever a rule raised decides what pickling raises.
-        lines = problem.errors()
-    else:
-        return problem
-    kinds: list[Any] = [line["type"] for line in lines]  # Its own wants a literal.
-    told = [
-        InitErrorDetails(
-            type=PydanticCustomError(kind, "{words}", {"words": line["msg"]}),
-            loc=line["loc"],
-            input=line["input"],
-        )
-        for kind, line in zip(kinds, lines, strict=True)
-    ]
-    return ValidationError.from_exception_data(problem.title, told)
+    except Exception:  # noqa: BLE001  # Whatever the rule raised decides what pickling raises.
+        return None
+    return problem
 
 
 class OutputRefused(OutputParseError):
