@@ -241,8 +241,10 @@ def test_a_result_without_a_form_in_json_is_an_error_of_its_function(
     model.reply("Done.")
     done = run(colour, model, [give], on_tool_error=hook)
 
-    assert told(done)[0].startswith("PydanticSerializationError: Unable to serialize")
-    assert len(errors) == 1
+    (error,) = errors
+    assert type(error) is ValueError
+    assert str(error).startswith("The result has no form in JSON: Unable to serialize")
+    assert told(done) == [f"ValueError: {error}"]
 
 
 def test_what_a_function_raises_is_told_to_the_model_and_to_the_hook(

@@ -847,8 +847,8 @@ TOOLS = [
     Mutation(
         "What a model wrote wrongly never reaches a function",
         CHAT + "functions.py",
-        'kind.__pydantic_config__ = ConfigDict(extra="forbid")',
-        'kind.__pydantic_config__ = ConfigDict(extra="ignore")',
+        'ConfigDict(extra="forbid", defer_build=True)',
+        'ConfigDict(extra="ignore", defer_build=True)',
         "test_functions.py -k field_by_field",
     ),
     Mutation(
@@ -857,6 +857,20 @@ TOOLS = [
         "return {} if says_nan(document) else",
         "return",
         "test_functions.py -k annotation",
+    ),
+    Mutation(
+        "No word of a docstring is lost",
+        CHAT + "docstrings.py",
+        "            return entry[0]\n",
+        '            return ""\n',
+        "test_functions.py -k docstring",
+    ),
+    Mutation(
+        "An iterable is read before the function is called",
+        CHAT + "functions.py",
+        'schema = {**schema, "type": "list"}',
+        "pass",
+        "test_functions.py -k iterable",
     ),
     Mutation(
         "Arguments with NaN are no JSON",

@@ -70,7 +70,7 @@ class Tool(Tagged, Params):
 
         Annotations make the schema; `Annotated[int, Field(gt=0, description="...")]` says more.
         A parameter without an annotation takes anything, one with a default may be left out.
-        Google-style docstrings describe parameters too; any other docstring is all description.
+        Google-style docstrings describe parameters too; the rest of a docstring is description.
 
         Args:
             f: the function, a method, a partial or another callable.
