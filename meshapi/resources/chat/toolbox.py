@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from meshapi._core.call import says_nan
 from meshapi._core.checks import fields_of
 from meshapi.errors import InvalidRequest, InvalidResponse
-from meshapi.resources.chat.functions import FunctionTool, bound, signature_of, tool_of
+from meshapi.resources.chat.functions import FunctionTool, bound, is_async, signature_of, tool_of
 from meshapi.resources.chat.runs import ToolResult
 from meshapi.resources.chat.schemas import first_line, words_of
 from meshapi.resources.chat.tools import Tool, ToolCall
@@ -80,6 +80,20 @@ class PreparedCall:
     def failed(self, error: Exception) -> ToolResult:
         """The result, for what the function raised."""
         return ToolResult(self.call, written(words_of(error)), error)
+
+
+def check_hook(hook: object, *, awaits: bool) -> None:
+    """Refuse what cannot be told of errors; only an async client `awaits` what it gives.
+
+    Raises:
+        InvalidRequest: it is no function, or one that nobody would await.
+    """
+    if hook is None:
+        return
+    if not _is_callable(hook):
+        raise InvalidRequest(f"on_tool_error must be a function, not {type(hook).__name__}")
+    if is_async(hook) and not awaits:
+        raise InvalidRequest("on_tool_error must be a plain function: only AsyncMeshAPI awaits it")
 
 
 def told_instead(result: ToolResult, text: object) -> ToolResult:

@@ -152,8 +152,8 @@ class ToolCall(Tagged, Payload):
     id: Annotated[NullableText, Field(default="")]
     """Names this call; its answer carries it as `tool_call_id`."""
 
-    type: Annotated[str, null_reads_as(lambda: "function")] = "function"
-    """`function`; sent whether it was given or not."""
+    type: Annotated[str, BeforeValidator(lambda type_: type_ or "function")] = "function"
+    """`function`, also where a server says none; sent whether it was given or not."""
 
     function: Annotated[
         ToolCallFunction,
