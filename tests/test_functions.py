@@ -330,10 +330,9 @@ def read(place: "Place | None") -> None: ...
     exec(source, names)
     reader = names["Reader"]
 
-    class Inherited(reader):  # type: ignore[misc,valid-type]  # It was made on the fly.
-        pass
+    inherited = type("Inherited", (reader,), {})
 
-    for function in (reader, Inherited, reader(None), names["read"], counted(names["read"])):
+    for function in (reader, inherited, reader(None), names["read"], counted(names["read"])):
         schema = Tool.from_function(function, name="f").model_dump()["function"]["parameters"]
         assert "Place" in schema["$defs"]
 

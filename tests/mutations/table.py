@@ -994,8 +994,8 @@ TOOLS = [
     Mutation(
         "A plain function sees the context of its async run",
         CHAT + "run_streams.py",
-        "partial(copy_context().run, _attempt, due)",
-        "partial(_attempt, due)",
+        "lambda: run(_attempt, due)",
+        "lambda: _attempt(due)",
         "test_runs.py -k context",
     ),
     Mutation(

@@ -155,7 +155,7 @@ class ChatCompletions(Resource):
             on_tool_error: told of each call whose function raised, and of what; the text that it
                 returns is told to the model instead, and what it raises ends the run.
             options: those of `create`, for each question. An `idempotency_key` is sent with the
-                number of the question behind it.
+                number of the model's answer in the conversation behind it.
 
         Raises:
             MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
@@ -306,7 +306,7 @@ class AsyncChatCompletions(AsyncResource):
             on_tool_error: told of each call whose function raised, and of what; the text that it
                 returns is told to the model instead, and what it raises ends the run.
             options: those of `create`, for each question. An `idempotency_key` is sent with the
-                number of the question behind it.
+                number of the model's answer in the conversation behind it.
 
         Raises:
             MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.

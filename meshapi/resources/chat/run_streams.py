@@ -16,7 +16,6 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import aclosing
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 from inspect import isawaitable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -156,8 +155,8 @@ class ToolRunStream:
     def close(self) -> None:
         """Give up the rest and the connection; a loop over it ends, also in another thread.
 
-        A question that is being opened there, and functions that run, it waits for: they cannot be
-        ended from outside. It gives nothing that comes of them.
+        A task ends at once. A thread waits for the question that it opens, or for the functions
+        that run, and gives nothing that comes of them.
         """
         self._closed = True
         try:
@@ -280,7 +279,11 @@ class AsyncToolRunStream:
         await self.final()
 
     async def close(self) -> None:
-        """Give up the rest and the connection; a loop over it ends, also in another task."""
+        """Give up the rest and the connection; a loop over it ends, also in another task.
+
+        A task ends at once. A thread waits for the question that it opens, or for the functions
+        that run, and gives nothing that comes of them.
+        """
         self._closed = True
         if self._waiting and not self._waiting.expired():
             self._waiting.reschedule(0)
@@ -503,8 +506,8 @@ async def _async_result(
 async def _in_thread(due: PreparedCall, threads: ThreadPoolExecutor) -> object:
     import asyncio  # It is there: this runs in a loop.
 
-    attempt = partial(copy_context().run, _attempt, due)
-    return await asyncio.get_running_loop().run_in_executor(threads, attempt)
+    run = copy_context().run
+    return await asyncio.get_running_loop().run_in_executor(threads, lambda: run(_attempt, due))
 
 
 @dataclass(frozen=True, slots=True)
