@@ -258,6 +258,14 @@ def counted(function: Callable[..., object]) -> Callable[..., object]:
     return counting
 
 
+class Counted:
+    def __init__(self, function: Callable[..., object]) -> None:
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: object) -> object:
+        return args
+
+
 CALLABLES: dict[str, tuple[Callable[..., object], dict[str, Any], str, str]] = {
     "a bound method": (Station("A").read, {"hour": 1}, "read", "Read the instruments."),
     "a class method": (Station.count, {"most": 1}, "count", "Count them."),
@@ -265,6 +273,12 @@ CALLABLES: dict[str, tuple[Callable[..., object], dict[str, Any], str, str]] = {
     "a partial by place": (functools.partial(weather, "Oslo"), {"days": 2}, "weather", "Tell the"),
     "an object": (Station("A"), {"hour": 1}, "", "Ask it."),
     "a decorated function": (counted(weather), {"city": "Oslo", "days": 3}, "weather", "Tell the"),
+    "a cached function": (
+        functools.lru_cache(weather),
+        {"city": "Oslo", "days": 3},
+        "weather",
+        "Tell the",
+    ),
     "a class": (Station, {"name": "A"}, "Station", "A place to measure at."),
 }
 
@@ -294,11 +308,11 @@ def test_what_a_partial_has_bound_is_not_described() -> None:
 
 @dataclass
 class Grid:
-    rows: int
+    unit: Unit
 
 
 class Pair(NamedTuple):
-    left: int
+    left: Unit
 
 
 class Asked:
@@ -332,7 +346,8 @@ def read(place: "Place | None") -> None: ...
 
     inherited = type("Inherited", (reader,), {})
 
-    for function in (reader, inherited, reader(None), names["read"], counted(names["read"])):
+    read = names["read"]
+    for function in (reader, inherited, reader(None), read, counted(read), Counted(read)):
         schema = Tool.from_function(function, name="f").model_dump()["function"]["parameters"]
         assert "Place" in schema["$defs"]
 

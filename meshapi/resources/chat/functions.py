@@ -291,7 +291,7 @@ def _adapter(
     try:
         kind = made(name, {each.name: _field(each) for each in parameters})
         kind.__pydantic_config__ = ConfigDict(extra="forbid", defer_build=True)
-        kind.__module__ = ""  # No name of ours is one of its annotations.
+        kind.__module__ = getattr(_inner(function), "__module__", None) or ""
         adapter = TypeAdapter[dict[str, Any]](kind)
         adapter.rebuild(_types_namespace=_namespace(function))
     except PydanticUndefinedAnnotation as problem:
@@ -305,7 +305,7 @@ def _adapter(
 
 def _namespace(function: Callable[..., object]) -> dict[str, Any]:
     """The names that the annotations of a function's parameters are written with."""
-    called = inspect.unwrap(_called(function))
+    called = _called(inspect.unwrap(_inner(function)))
     if inspect.isclass(called):
         called = getattr(called, "__init__")  # noqa: B009  # A checker cannot know whose it is.
     return getattr(inspect.unwrap(called), "__globals__", {})
