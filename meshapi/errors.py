@@ -226,6 +226,9 @@ class MaxTurnsExceeded(MeshAPIError):
     `run` holds what was done. The calls that it asked for last were not run.
     """
 
+    run: ToolRun  # pyright: ignore[reportIncompatibleVariableOverride]  # It comes from a run only.
+    """What was done, to go on with."""
+
 
 class APIStatusError(MeshAPIError):
     """The gateway, or the provider behind it, answered with an error."""

@@ -8,9 +8,12 @@ import functools
 import gc
 import json
 import pickle
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -25,6 +28,7 @@ from meshapi import (
     ChatCompletionChunk,
     ChatCompletionParams,
     ChatMessage,
+    ConfigurationError,
     FunctionTool,
     InvalidRequest,
     InvalidResponse,
@@ -179,6 +183,22 @@ def test_a_run_pickles_and_shows_itself_briefly(colour: Sync, model: LocalGatewa
     assert repr(done) == "ToolRun(messages=3, completions=1, text='', pending=['own'])"
 
 
+def test_a_whole_question_says_nothing_of_streams(colour: Sync, model: LocalGateway) -> None:
+    params = QUESTION.model_copy(
+        update={"stream": True, "stream_options": {"include_usage": True}, "temperature": 0.5}
+    )
+    model.reply("Hi.", times=2)
+
+    done = run(colour, model, [clock], params)
+    take(colour, stream(colour.in_process(model), [clock], params))
+
+    whole, streamed = sent(model)
+    assert not {"stream", "stream_options"} & whole.keys()
+    assert whole["temperature"] == 0.5
+    assert streamed["stream_options"] == {"include_usage": True}
+    assert done.params.stream
+
+
 @pytest.mark.parametrize("streams", [True, False])
 def test_it_does_not_matter_what_the_params_say_of_streams(
     colour: Sync, model: LocalGateway, streams: bool
@@ -241,8 +261,10 @@ def test_a_result_without_a_form_in_json_is_an_error_of_its_function(
     model.reply("Done.")
     done = run(colour, model, [give], on_tool_error=hook)
 
-    assert told(done)[0].startswith("PydanticSerializationError: Unable to serialize")
-    assert len(errors) == 1
+    (error,) = errors
+    assert type(error) is ValueError
+    assert str(error).startswith("The result has no form in JSON: Unable to serialize")
+    assert told(done) == [f"ValueError: {error}"]
 
 
 def test_what_a_function_raises_is_told_to_the_model_and_to_the_hook(
@@ -283,6 +305,58 @@ def test_a_function_may_raise_anything(
     model.reply("Sorry.")
 
     assert told(run(colour, model, [break_down])) == [f"{kind.__name__}: no"] * 2
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise LookupError
+
+
+def test_an_error_without_words_is_told_by_its_name(colour: Sync, model: LocalGateway) -> None:
+    def break_down() -> None:
+        raise Unspeakable
+
+    model.reply(tool_calls=["break_down"])
+    model.reply("Sorry.")
+
+    assert told(run(colour, model, [break_down])) == ["Unspeakable"]
+
+
+def plainly_cancelled() -> None:
+    raise asyncio.CancelledError
+
+
+async def cancelled() -> None:
+    task = asyncio.create_task(asyncio.sleep(60))
+    task.cancel()
+    await task
+
+
+async def cancelling_itself() -> None:
+    task = asyncio.current_task()
+    assert task
+    task.cancel()
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("together", [1, 2])
+@pytest.mark.parametrize("function", [plainly_cancelled, cancelled, cancelling_itself])
+def test_a_function_that_is_cancelled_alone_failed_like_any_other(
+    colour: Sync, model: LocalGateway, function: Callable[..., object], together: int
+) -> None:
+    errors: list[Exception] = []
+
+    def hook(_call: ToolCall, error: Exception) -> None:
+        errors.append(error)
+
+    tool = Tool.from_function(function, name="f")
+    model.reply(tool_calls=["f"] * together)
+    model.reply("Sorry.")
+
+    done = run(colour, model, [tool], on_tool_error=hook)
+
+    assert told(done) == ["CancelledError"] * together
+    assert [type(each) for each in errors] == [CancelledError] * together
 
 
 def test_a_hook_of_an_async_run_may_be_async(model: LocalGateway) -> None:
@@ -354,7 +428,7 @@ def test_a_call_that_ended_well_is_not_run_again_after_a_hook_ended_the_run(
     model.reply("Done.")
     with pytest.raises(InvalidRequest) as caught:
         run(colour, model, [count, fail], on_tool_error=hook)
-    assert caught.value.run
+    assert caught.value.run is not None
     done = run(colour, model, [count, fail], caught.value.run.params)
 
     assert [each.function.name for each in caught.value.run.pending] == ["fail"]
@@ -393,16 +467,41 @@ def test_a_call_that_is_wrong_is_told_and_not_run(colour: Sync, model: LocalGate
 
 
 def test_calls_of_one_answer_run_at_the_same_time(colour: Sync, model: LocalGateway) -> None:
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(16, timeout=10)
 
     def meet(number: int) -> int:
         together.wait()
         return number
 
-    model.reply(tool_calls=[call("meet", number=number) for number in range(3)])
+    model.reply(tool_calls=[call("meet", number=number) for number in range(16)])
     model.reply("Met.")
 
-    assert told(run(colour, model, [meet])) == ["0", "1", "2"]
+    assert told(run(colour, model, [meet])) == [str(number) for number in range(16)]
+
+
+def test_an_abandoned_function_does_not_hold_up_the_loop(model: LocalGateway) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def wait() -> bool:
+        begun.set()
+        return release.wait(20)
+
+    async def main() -> None:
+        async with model.async_client() as client:
+            task = asyncio.create_task(client.chat.completions.run(QUESTION, tools=[wait]))
+            while not begun.is_set():  # noqa: ASYNC110  # It is another thread that tells.
+                await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    model.reply(tool_calls=["wait"])
+    started = time.monotonic()
+    asyncio.run(main())
+    took = time.monotonic() - started
+    release.set()
+
+    assert took < 10
 
 
 def test_async_calls_of_one_answer_run_at_the_same_time(colour: Sync, model: LocalGateway) -> None:
@@ -547,7 +646,7 @@ def test_a_run_is_bounded_and_can_be_taken_up_where_it_ended(
         model.reply(tool_calls=[call("count", number=number)])
     model.reply("Counted.")
 
-    with pytest.raises(MaxTurnsExceeded, match=r"2 times \(max_turns\), and still calls") as caught:
+    with pytest.raises(MaxTurnsExceeded, match=r"still calls count .*: max_turns is 2") as caught:
         run(colour, model, [counting(counts)], max_turns=2)
     error = pickle.loads(pickle.dumps(caught.value))
 
@@ -603,7 +702,6 @@ def test_an_error_carries_the_calls_that_were_taken_up_before_it(
     model.fail(500)
     with pytest.raises(MaxTurnsExceeded) as caught:
         run(colour, model, [counting(counts)], max_turns=1)
-    assert caught.value.run
 
     with pytest.raises(ServerError) as failed:
         run(colour, model, [counting(counts)], caught.value.run.params)
@@ -655,19 +753,55 @@ def test_a_choice_that_forces_nothing_stays(colour: Sync, model: LocalGateway) -
     model.reply(tool_calls=["clock"], times=1)
     model.reply("Noon.")
 
-    run(colour, model, [clock], QUESTION.model_copy(update={"tool_choice": "none"}))
+    run(colour, model, [clock], QUESTION.model_copy(update={"tool_choice": "auto"}))
 
-    assert [each["tool_choice"] for each in sent(model)] == ["none", "none"]
+    assert [each["tool_choice"] for each in sent(model)] == ["auto", "auto"]
+
+
+def test_a_model_that_calls_though_it_must_not_ends_the_run(
+    colour: Sync, model: LocalGateway
+) -> None:
+    model.reply(tool_calls=["clock"])
+
+    done = run(colour, model, [clock], QUESTION.model_copy(update={"tool_choice": "none"}))
+
+    assert [each.function.name for each in done.pending] == ["clock"]
+    assert told(done) == []
+    assert len(model.requests) == 1
+
+
+def test_a_call_in_the_middle_of_a_conversation_wants_its_answer(
+    colour: Sync, model: LocalGateway
+) -> None:
+    model.reply(tool_calls=[call("clock"), call("clock")], finish_reason="length")
+    model.reply("Bye.")
+    cut = run(colour, model, [clock])
+    first, second = cut.pending
+    more = {"role": "user", "content": "Go on."}
+    answers = [
+        {"role": "tool", "tool_call_id": each.id, "content": "cut"} for each in (first, second)
+    ]
+
+    for answered, left in (([], first), (answers[:1], second), (answers[1:], first)):
+        cut.params.messages = [*cut.messages, *answered, more]
+        with pytest.raises(InvalidRequest, match=f"add a tool message .* is '{left.id}'"):
+            run(colour, model, [clock], cut.params)
+    assert len(model.requests) == 1
+    cut.params.messages = [*cut.messages, *answers, more]
+    assert run(colour, model, [clock], cut.params).text == "Bye."
 
 
 def test_each_question_has_its_own_idempotency_key(colour: Sync, model: LocalGateway) -> None:
     model.reply(tool_calls=["clock"])
     model.reply("Noon.")
 
-    run(colour, model, [clock], idempotency_key="key")
+    done = run(colour, model, [clock], idempotency_key="key")
+    model.reply("Bye.")
+    done.params.messages = [*done.params.messages, {"role": "user", "content": "And?"}]
+    run(colour, model, [clock], done.params, idempotency_key="key")
 
     keys = [each.headers["idempotency-key"] for each in model.requests]
-    assert keys == ["key-1", "key-2"]
+    assert keys == ["key-1", "key-2", "key-3"]
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -711,6 +845,70 @@ def test_what_cannot_run_is_refused_before_anything_is_sent(
 
     assert caught.value.run is None
     assert not model.requests
+
+
+async def note_later(_call: ToolCall, _error: Exception) -> None: ...
+
+
+LATE: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "a timeout": ({"timeout": -1}, ConfigurationError, "limit total must be"),
+    "retries": ({"max_retries": -1}, ConfigurationError, "max_retries"),
+    "headers": ({"headers": {"a b": "c"}}, ConfigurationError, "A header's name"),
+    "a key": ({"idempotency_key": "a b"}, InvalidRequest, "idempotency_key must be"),
+    "what is no body": ({"extra_body": 5}, InvalidRequest, "extra_body must be a mapping"),
+    "no JSON": ({"extra_body": {"x": object()}}, InvalidRequest, "no form in JSON"),
+    "no option": ({"bogus": 1}, TypeError, "unexpected option 'bogus'"),
+    "a hook that is none": ({"on_tool_error": 5}, InvalidRequest, "must be a function, not int"),
+}
+
+
+@pytest.mark.parametrize(("options", "kind", "words"), LATE.values(), ids=LATE)
+def test_options_are_looked_at_before_a_function_runs(
+    colour: Sync, model: LocalGateway, options: dict[str, Any], kind: type[Exception], words: str
+) -> None:
+    counts: list[int] = []
+    calls = [{"id": "a", "function": {"name": "count", "arguments": '{"number": 1}'}}]
+    messages: list[Any] = [{"role": "assistant", "tool_calls": calls}]
+    params = ChatCompletionParams(messages=messages)
+
+    with pytest.raises(kind, match=words):
+        run(colour, model, [counting(counts)], params, **options)
+    with pytest.raises(kind, match=words):
+        stream(colour.in_process(model), [counting(counts)], params, **options)
+
+    assert not counts
+    assert not model.requests
+
+
+def test_a_sync_run_takes_no_async_hook(model: LocalGateway) -> None:
+    hook: Any = note_later
+
+    with pytest.raises(InvalidRequest, match="on_tool_error must be a plain function"):
+        model.client().chat.completions.run(QUESTION, tools=[clock], on_tool_error=hook)
+
+    assert not model.requests
+
+
+def test_the_options_of_a_run_are_those_of_each_question(colour: Sync, model: LocalGateway) -> None:
+    model.reply(tool_calls=["clock"])
+    model.reply("Noon.")
+
+    run(colour, model, [clock], headers={"x-who": "me"}, extra_body={"new": 1}, timeout=20)
+
+    assert [each.headers["x-who"] for each in model.requests] == ["me", "me"]
+    assert [each["new"] for each in sent(model)] == [1, 1]
+
+
+def test_a_call_that_names_no_type_is_one_of_a_function(colour: Sync) -> None:
+    calls = '[{"id": "a", "type": "", "function": {"name": "clock"}}]'
+    first = f'{{"choices": [{{"message": {{"tool_calls": {calls}}}}}]}}'
+    last = '{"choices": [{"message": {"content": "Hi"}}]}'
+    with WireServer(response(first), response(last)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        done = colour.settle(client.chat.completions.run(QUESTION, tools=[clock]))
+        colour.settle(client.close())
+
+    assert told(done) == ["noon"]
 
 
 def test_usage_is_that_of_all_questions(colour: Sync) -> None:
@@ -1056,6 +1254,62 @@ def test_a_streamed_run_can_be_closed_while_another_thread_waits() -> None:
     assert len(read) == 1
 
 
+def test_a_run_that_is_closed_while_a_question_is_opened_gives_nothing_of_it() -> None:
+    read: list[Event] = []
+    chunk = http_chunk('data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n')
+    with (
+        WireServer([0.5, CHUNKED, chunk, 30.0]) as server,
+        MeshAPI(base_url=server.url, token="rsk_test") as client,
+    ):
+        streamed = client.chat.completions.run_stream(QUESTION, tools=[clock])
+        thread = threading.Thread(target=lambda: read.extend(streamed))
+        thread.start()
+        while not server.requests:
+            time.sleep(0.01)
+        streamed.close()
+        thread.join(5)
+
+        assert not thread.is_alive()
+        assert in_use(client) == 0
+    assert read == []
+
+
+LEFT = """
+import asyncio
+from meshapi import ChatCompletionParams, ToolResult
+from meshapi.local import LocalGateway
+
+def quick() -> str:
+    return "soon"
+
+async def clock() -> str:
+    await asyncio.sleep(60)
+    return "noon"
+
+async def main(gateway, end):
+    params = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
+    stream = gateway.async_client().chat.completions.run_stream(params, tools=[clock, quick])
+    async for event in stream:
+        if end(event):
+            raise LookupError
+
+for end in (lambda event: True, lambda event: isinstance(event, ToolResult)):
+    with LocalGateway(answers="script") as gateway:
+        gateway.reply("one two", tool_calls=["quick", "clock"])
+        try:
+            asyncio.run(main(gateway, end), debug=False)  # Which would tell of a slow machine.
+        except LookupError:
+            print("left")
+"""
+
+
+def test_an_async_run_that_is_left_by_an_error_says_nothing_at_the_end_of_its_loop() -> None:
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", LEFT]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (ended.stdout, ended.stderr) == ("left\nleft\n", "")
+
+
 def test_a_stream_that_is_closed_by_one_of_its_functions_ends(
     colour: Sync, model: LocalGateway
 ) -> None:
@@ -1112,7 +1366,6 @@ def test_events_of_a_run_raise_what_the_run_does(colour: Sync, model: LocalGatew
     with pytest.raises(MaxTurnsExceeded) as caught:
         events_of(colour, stream(colour.in_process(model), [weather], max_turns=2))
 
-    assert caught.value.run
     assert len(caught.value.run.pending) == 1
 
 

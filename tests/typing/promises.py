@@ -28,6 +28,7 @@ from meshapi import (
     ContentEvent,
     DoneEvent,
     FunctionTool,
+    MaxTurnsExceeded,
     MeshAPI,
     MeshAPIError,
     Meta,
@@ -308,8 +309,9 @@ async def async_tools(params: ChatCompletionParams[bool]) -> None:
     assert_type(await stream.final(), ToolRun)
 
 
-def what_a_run_had_done(error: MeshAPIError) -> None:
+def what_a_run_had_done(error: MeshAPIError, endless: MaxTurnsExceeded) -> None:
     assert_type(error.run, ToolRun | None)
+    assert_type(endless.run, ToolRun)
 
 
 def mistakes() -> None:

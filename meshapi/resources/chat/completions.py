@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from meshapi._core.call import Call, CallOptions
 from meshapi._core.resource import AsyncResource, Resource, post
-from meshapi.resources.chat.params import ChatCompletionParams
+from meshapi.resources.chat.params import ChatCompletionParams, without_stream
 
 if TYPE_CHECKING:
     from meshapi.resources.chat.chunks import ChatCompletionChunk
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         OnToolError,
         ToolRunStream,
     )
+    from meshapi.resources.chat.running import Running
     from meshapi.resources.chat.runs import ToolRun
     from meshapi.resources.chat.schemas import TypeLike
     from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
@@ -108,7 +109,7 @@ class ChatCompletions(Resource):
         from meshapi.resources.chat.outputs import asking  # Not all programs parse.
 
         asked, reader = asking(params, output)
-        return reader.read(self._with(options).send(_whole(asked, options)))
+        return reader.read(self._with(options).send(_whole(without_stream(asked), options)))
 
     def parse_stream(
         self,
@@ -154,7 +155,7 @@ class ChatCompletions(Resource):
             on_tool_error: told of each call whose function raised, and of what; the text that it
                 returns is told to the model instead, and what it raises ends the run.
             options: those of `create`, for each question. An `idempotency_key` is sent with the
-                number of the question behind it.
+                number of the model's answer in the conversation behind it.
 
         Raises:
             MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
@@ -162,10 +163,9 @@ class ChatCompletions(Resource):
             MeshAPIError: a question failed, as in `create`; `error.run` is what was done so far.
         """
         from meshapi.resources.chat.run_streams import run  # Not all have tools.
-        from meshapi.resources.chat.running import Running
 
-        running = Running(params, tools, max_turns, options)
-        return run(self, running, on_tool_error)
+        running = _begun(params, tools, max_turns, on_tool_error, options, awaits=False)
+        return run(ChatCompletions(self._with(options)), running, on_tool_error)
 
     def run_stream(
         self,
@@ -182,10 +182,9 @@ class ChatCompletions(Resource):
             InvalidRequest: something is no function, cannot be described, or cannot be sent.
         """
         from meshapi.resources.chat.run_streams import ToolRunStream  # Not all have tools.
-        from meshapi.resources.chat.running import Running
 
-        running = Running(params, tools, max_turns, options)
-        return ToolRunStream(self, running, on_tool_error)
+        running = _begun(params, tools, max_turns, on_tool_error, options, awaits=False)
+        return ToolRunStream(ChatCompletions(self._with(options)), running, on_tool_error)
 
 
 class AsyncChatCompletions(AsyncResource):
@@ -261,7 +260,7 @@ class AsyncChatCompletions(AsyncResource):
         from meshapi.resources.chat.outputs import asking  # Not all programs parse.
 
         asked, reader = asking(params, output)
-        return reader.read(await self._with(options).send(_whole(asked, options)))
+        return reader.read(await self._with(options).send(_whole(without_stream(asked), options)))
 
     def parse_stream(
         self,
@@ -307,7 +306,7 @@ class AsyncChatCompletions(AsyncResource):
             on_tool_error: told of each call whose function raised, and of what; the text that it
                 returns is told to the model instead, and what it raises ends the run.
             options: those of `create`, for each question. An `idempotency_key` is sent with the
-                number of the question behind it.
+                number of the model's answer in the conversation behind it.
 
         Raises:
             MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
@@ -315,10 +314,9 @@ class AsyncChatCompletions(AsyncResource):
             MeshAPIError: a question failed, as in `create`; `error.run` is what was done so far.
         """
         from meshapi.resources.chat.run_streams import async_run  # Not all have tools.
-        from meshapi.resources.chat.running import Running
 
-        running = Running(params, tools, max_turns, options)
-        return await async_run(self, running, on_tool_error)
+        running = _begun(params, tools, max_turns, on_tool_error, options, awaits=True)
+        return await async_run(AsyncChatCompletions(self._with(options)), running, on_tool_error)
 
     def run_stream(
         self,
@@ -335,10 +333,9 @@ class AsyncChatCompletions(AsyncResource):
             InvalidRequest: something is no function, cannot be described, or cannot be sent.
         """
         from meshapi.resources.chat.run_streams import AsyncToolRunStream  # Not all have tools.
-        from meshapi.resources.chat.running import Running
 
-        running = Running(params, tools, max_turns, options)
-        return AsyncToolRunStream(self, running, on_tool_error)
+        running = _begun(params, tools, max_turns, on_tool_error, options, awaits=True)
+        return AsyncToolRunStream(AsyncChatCompletions(self._with(options)), running, on_tool_error)
 
 
 def _whole(
@@ -347,6 +344,24 @@ def _whole(
     from meshapi.resources.chat.replies import ChatCompletionResponse
 
     return post(_PATH, params, ChatCompletionParams, ChatCompletionResponse, options)
+
+
+def _begun(
+    params: ChatCompletionParams[bool],
+    tools: Sequence[Given],
+    max_turns: int,
+    on_tool_error: OnToolError | AsyncOnToolError | None,
+    options: CallOptions,
+    *,
+    awaits: bool,
+) -> Running:
+    from meshapi.resources.chat.running import Running  # Not all have tools.
+    from meshapi.resources.chat.toolbox import check_hook
+
+    check_hook(on_tool_error, awaits=awaits)
+    running = Running(params, tools, max_turns, options)
+    _whole(*running.question())  # What cannot be sent is refused before a function runs.
+    return running
 
 
 def _streamed(

@@ -4,24 +4,31 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NotRequired, Required, Self, cast
+from typing import Annotated, Any, NotRequired, Required, Self, cast
 
-from pydantic import ConfigDict, PrivateAttr, TypeAdapter, ValidationError
+from pydantic import ConfigDict, GetPydanticSchema, PrivateAttr, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic.fields import FieldInfo
-from pydantic_core import from_json, to_json
+from pydantic_core import CoreSchema, from_json, to_json
 from typing_extensions import TypedDict, TypeIs
 
-from meshapi._core.call import says_nan
+from meshapi._core.call import says_nan, summary
 from meshapi._core.checks import fields_of
 from meshapi._core.models import JSONObject
 from meshapi.errors import InvalidRequest, InvalidResponse
 from meshapi.resources.chat.docstrings import Docstring, read_docstring
-from meshapi.resources.chat.schemas import first_line, json_schema_of
+from meshapi.resources.chat.schemas import first_line, json_schema_of, words_of
 from meshapi.resources.chat.strict import strict_schema
 from meshapi.resources.chat.tools import Tool, ToolCallFunction, ToolFunction
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MOST_PROBLEMS = 10
+_STARS: Mapping[object, str] = {
+    inspect.Parameter.VAR_POSITIONAL: "*",
+    inspect.Parameter.VAR_KEYWORD: "**",
+}
+_AT_RUN_TIME = "annotations must name what is there at run time, at the top of the module"
+_IN_JSON = "annotate its parameters with types that JSON has a form for"
 
 
 class Signature:
@@ -115,17 +122,20 @@ def tool_of(
     """
     if not callable(function):
         raise InvalidRequest(f"A tool is made of a function, not of {_kind(function)}")
-    own_name = getattr(_inner(function), "__name__", None)
+    if not isinstance(strict, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # As checkers promise.
+        raise InvalidRequest("strict must be True or False")
+    own_name = _said(_inner(function), "__name__")
     name = _checked_name(own_name if name is None else name, function)
     signature = Signature(function, name)
-    docstring = read_docstring(_doc(function))
+    names = {each.name for each in _signature(_inner(function), name)}
+    docstring = read_docstring(_doc(function), names)
     schema = signature.schema(docstring)
     facts: JSONObject = {"name": name, "parameters": schema}
     if said := docstring.text if description is None else description:
         facts["description"] = said
     if strict:
         facts |= {"parameters": _strict(schema, name), "strict": True}
-    tool = FunctionTool(function=ToolFunction.model_validate(facts))
+    tool = FunctionTool(function=_described(facts, name))
     tool._signature = signature  # pyright: ignore[reportPrivateUsage]  # A setter would be public.
     return tool
 
@@ -143,14 +153,16 @@ def bound(tool: FunctionTool, call: ToolCallFunction) -> functools.partial[objec
     except ValidationError as problem:
         reason = _told(problem)
     except Exception as problem:  # noqa: BLE001  # A type's own validator may raise anything.
-        reason = f"{type(problem).__name__}: {problem}"
+        reason = words_of(problem)
     raise InvalidResponse(f"The arguments of {call.name} do not fit: {reason}")
 
 
-def is_async(bound: functools.partial[object]) -> bool:
-    """Whether a call of it gives a coroutine, as far as can be seen before."""
-    called = type(bound.func).__call__
-    return inspect.iscoroutinefunction(bound) or inspect.iscoroutinefunction(called)
+def is_async(function: Callable[..., object]) -> bool:
+    """Whether a call of it gives a coroutine, as far as can be seen before.
+
+    A wrapper is what it is itself: a plain one may wait for the async function that it wraps.
+    """
+    return any(map(inspect.iscoroutinefunction, (function, _called(function))))
 
 
 def signature_of(tool: FunctionTool) -> Signature:
@@ -181,6 +193,13 @@ def _inner(function: Callable[..., object]) -> Callable[..., object]:
     return function.func if _is_partial(function) else function
 
 
+def _called(function: Callable[..., object]) -> Callable[..., object]:
+    """What runs when it is called: of an object its `__call__`."""
+    inner = _inner(function)
+    is_object = not inspect.isroutine(inner) and not inspect.isclass(inner)
+    return type(inner).__call__ if is_object else inner
+
+
 def _is_partial(function: Callable[..., object]) -> TypeIs[functools.partial[object]]:
     return isinstance(function, functools.partial)
 
@@ -188,33 +207,64 @@ def _is_partial(function: Callable[..., object]) -> TypeIs[functools.partial[obj
 def _checked_name(name: object, function: Callable[..., object]) -> str:
     if name is None or name == "<lambda>":
         raise InvalidRequest(f"This {_kind(function)} has no name to call it by: give name=")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str):
+        raise InvalidRequest(f"A tool's name must be text, not {_kind(name)}")
+    if not _NAME.fullmatch(name):
         raise InvalidRequest(
             f"{name!r} cannot be a tool's name: give name=, of up to 64 letters, digits, _ and -"
         )
     return name
 
 
+def _said(owner: object, attribute: str) -> str | None:
+    """An attribute that is text; None where it is none, or cannot be asked for."""
+    try:
+        said = getattr(owner, attribute, None)
+    except Exception:  # noqa: BLE001  # It may be a property.
+        return None
+    return said if isinstance(said, str) else None
+
+
 def _doc(function: Callable[..., object]) -> str | None:
     """The docstring of a function; of an object that is called, that of its `__call__` first."""
     inner = _inner(function)
-    if inspect.isroutine(inner) or inspect.isclass(inner):
-        return inner.__doc__
-    return type(inner).__call__.__doc__ or type(inner).__doc__
+    if inspect.isroutine(inner):
+        return _said(inner, "__doc__")
+    if inspect.isclass(inner):
+        return _doc_of_class(inner)
+    return _said(_called(inner), "__doc__") or _doc_of_class(type(inner))
+
+
+def _doc_of_class(kind: type) -> str | None:
+    """The docstring of a class, unless it is only its signature, as a dataclass has by itself."""
+    doc = _said(kind, "__doc__") or ""
+    is_signature = re.fullmatch(rf"{re.escape(kind.__name__)}\(.*\)", doc, re.DOTALL)
+    return None if is_signature else doc
+
+
+def _described(facts: JSONObject, name: str) -> ToolFunction:
+    try:
+        return ToolFunction.model_validate(facts)
+    except ValidationError as problem:
+        reason = summary(problem)
+    raise InvalidRequest(f"{name} cannot be described to a model: {reason}")
 
 
 def _parameters(function: Callable[..., object], name: str) -> list[inspect.Parameter]:
     """The parameters that a model gives; those that a partial has bound by name are not.
 
     Raises:
-        InvalidRequest: they cannot be told, or there is no end of them.
+        InvalidRequest: they cannot be told, or there is no end of them, or of what it gives.
     """
+    if inspect.isasyncgenfunction(_called(function)):
+        raise InvalidRequest(f"{name} is an async generator: return all that it gives, in a list")
     bound = function.keywords if _is_partial(function) else {}
     parameters = [each for each in _signature(function, name) if each.name not in bound]
     for each in parameters:
-        if each.kind in {each.VAR_POSITIONAL, each.VAR_KEYWORD}:
+        if stars := _STARS.get(each.kind):
             raise InvalidRequest(
-                f"{name} takes {each}, which no schema can name: give each argument a parameter"
+                f"{name} takes {stars}{each.name}, which no schema can name: "
+                "give each argument a parameter"
             )
         if isinstance(each.default, FieldInfo):
             raise InvalidRequest(
@@ -225,12 +275,11 @@ def _parameters(function: Callable[..., object], name: str) -> list[inspect.Para
 
 def _signature(function: Callable[..., object], name: str) -> Sequence[inspect.Parameter]:
     try:
-        return list(inspect.signature(function, eval_str=True).parameters.values())
-    except Exception as problem:  # noqa: BLE001  # An annotation is evaluated: any code may run.
+        return list(inspect.signature(function).parameters.values())
+    except Exception as problem:  # noqa: BLE001  # It may be a property: any code may run.
         reason = first_line(problem)
     raise InvalidRequest(
-        f"The signature of {name} cannot be read ({reason}): annotations must name what is there "
-        "at run time, at the top of the module"
+        f"The signature of {name} cannot be read ({reason}): call it in a function of your own"
     )
 
 
@@ -239,23 +288,46 @@ def _adapter(
 ) -> TypeAdapter[dict[str, Any]]:
     # Not a BaseModel, where a parameter could not be called `json` or `model_config`.
     made = cast("Callable[[str, dict[str, object]], Any]", TypedDict)
-    kind = made(name, {each.name: _field(each) for each in parameters})
-    kind.__pydantic_config__ = ConfigDict(extra="forbid")
-    kind.__module__ = getattr(_inner(function), "__module__", None) or __name__
     try:
+        kind = made(name, {each.name: _field(each) for each in parameters})
+        kind.__pydantic_config__ = ConfigDict(extra="forbid", defer_build=True)
+        kind.__module__ = getattr(_inner(function), "__module__", None) or ""
         adapter = TypeAdapter[dict[str, Any]](kind)
-        adapter.rebuild()  # It tells which name is not there, if one is not.
+        adapter.rebuild(_types_namespace=_namespace(function))
+    except PydanticUndefinedAnnotation as problem:
+        reason, advice = first_line(problem), _AT_RUN_TIME
     except Exception as problem:  # noqa: BLE001  # A type's own hooks may raise anything.
-        reason = first_line(problem)
+        reason, advice = first_line(problem), _IN_JSON
     else:
         return adapter
-    raise _no_schema(name, reason)
+    raise InvalidRequest(f"{name} cannot be described to a model ({reason}): {advice}")
+
+
+def _namespace(function: Callable[..., object]) -> dict[str, Any]:
+    """The names that the annotations of a function's parameters are written with."""
+    called = _called(inspect.unwrap(_inner(function)))
+    if inspect.isclass(called):
+        called = getattr(called, "__init__")  # noqa: B009  # A checker cannot know whose it is.
+    return getattr(inspect.unwrap(called), "__globals__", {})
 
 
 def _field(parameter: inspect.Parameter) -> object:
     is_bare = parameter.annotation is parameter.empty
     annotation = object if is_bare else parameter.annotation
-    return (Required if parameter.default is parameter.empty else NotRequired)[annotation]
+    needed = Required if parameter.default is parameter.empty else NotRequired
+    return needed[Annotated[annotation, _AT_ONCE]]
+
+
+def _read_at_once(schema: Any) -> CoreSchema:
+    """Read an `Iterable` as a list: what pydantic makes of one finds its faults in the function."""
+    if schema["type"] == "generator":
+        schema = {**schema, "type": "list"}
+    elif "schema" in schema:
+        schema = {**schema, "schema": _read_at_once(schema["schema"])}
+    return cast("CoreSchema", schema)
+
+
+_AT_ONCE = GetPydanticSchema(lambda source, handler: _read_at_once(handler(source)))
 
 
 def _json_schema(adapter: TypeAdapter[dict[str, Any]], name: str) -> JSONObject:
@@ -271,13 +343,6 @@ def _strict(schema: JSONObject, name: str) -> JSONObject:
             "Annotate it more narrowly, or leave out strict=True"
         )
     return strict
-
-
-def _no_schema(name: str, reason: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"{name} cannot be described to a model ({reason}): "
-        "annotate its parameters with types that JSON has a form for"
-    )
 
 
 def _default(value: object) -> JSONObject:

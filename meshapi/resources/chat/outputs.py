@@ -29,7 +29,7 @@ T = TypeVar("T")
 def asking(
     params: ChatCompletionParams[bool], output: TypeLike[T]
 ) -> tuple[ChatCompletionParams[bool], OutputType[T]]:
-    """Params that ask for a type, not as a stream, and what reads the answer.
+    """Params that ask for a type, and what reads the answer.
 
     A `response_format` of the params' own stays.
 
@@ -38,8 +38,6 @@ def asking(
     """
     check_class(params, ChatCompletionParams)
     asked = params.model_copy()
-    if asked.stream:
-        asked.stream = False
     adapter, own = adapter_of(output), asked.response_format
     if own is not None and not isinstance(own, ResponseFormatJSONSchema):
         return asked, OutputType(adapter, name_of(output), is_asked=False, is_wrapped=False)

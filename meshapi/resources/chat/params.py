@@ -1,7 +1,7 @@
 """What a chat completion is asked with."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeAlias, cast
 
 from pydantic import Discriminator, Field, GetPydanticSchema, SerializeAsAny, Tag
 from typing_extensions import TypeVar
@@ -223,3 +223,12 @@ class ChatCompletionParams(Params, Generic[StreamFlag]):
         def __class_getitem__(cls, flag):
             """Stay one class: a class parametrised at run time would not pickle."""
             return cls
+
+
+def without_stream(params: ChatCompletionParams[bool]) -> ChatCompletionParams:
+    """The params, or where they ask for a stream a copy that asks for the whole answer."""
+    if not params.stream:
+        return cast("ChatCompletionParams", params)
+    names = params.model_fields_set - {"stream", "stream_options"}
+    fields = {name: getattr(params, name) for name in names}
+    return cast("ChatCompletionParams", type(params).model_validate(fields, by_name=True))

@@ -12,7 +12,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import aclosing
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from meshapi._core.waiting import one_at_a_time, within
 from meshapi.errors import MeshAPIError
 from meshapi.resources.chat.chunks import ChatCompletionChunk
 from meshapi.resources.chat.functions import is_async
+from meshapi.resources.chat.params import without_stream
 from meshapi.resources.chat.running import Running
 from meshapi.resources.chat.runs import ToolResult, ToolRun
 from meshapi.resources.chat.streams import HEARTBEAT_SECONDS
@@ -85,15 +86,18 @@ class ToolRunStream:
         with self._one_at_a_time:
             if self._failure:
                 raise self._failure
-            if self._closed:
-                self._steps.close()
             try:
-                return next(self._steps)
+                step = next(self._steps)
             except MeshAPIError as failure:
                 if self._closed:
                     raise StopIteration from None
+                self._running.tell(failure)
                 self._failure = failure
                 raise
+            if self._closed:  # While it was waited for.
+                self._steps.close()
+                raise StopIteration
+            return step
 
     @property
     def text_stream(self) -> Iterator[str]:
@@ -149,7 +153,11 @@ class ToolRunStream:
         self.final()
 
     def close(self) -> None:
-        """Give up the rest and the connection; a loop over it ends, also in another thread."""
+        """Give up the rest and the connection; a loop over it ends, also in another thread.
+
+        A task ends at once. A thread waits for the question that it opens, or for the functions
+        that run, and gives nothing that comes of them.
+        """
         self._closed = True
         try:
             self._steps.close()
@@ -209,6 +217,7 @@ class AsyncToolRunStream:
             except MeshAPIError as failure:
                 if self._closed:
                     raise StopAsyncIteration from None
+                self._running.tell(failure)
                 self._failure = failure
                 raise
             finally:
@@ -270,7 +279,11 @@ class AsyncToolRunStream:
         await self.final()
 
     async def close(self) -> None:
-        """Give up the rest and the connection; a loop over it ends, also in another task."""
+        """Give up the rest and the connection; a loop over it ends, also in another task.
+
+        A task ends at once. A thread waits for the question that it opens, or for the functions
+        that run, and gives nothing that comes of them.
+        """
         self._closed = True
         if self._waiting and not self._waiting.expired():
             self._waiting.reschedule(0)
@@ -306,26 +319,26 @@ def steps(
     in_flight: InFlight,
 ) -> Generator[ChatCompletionChunk | ToolResult]:
     """Call and ask in turn, until the run is over."""
-    try:
-        while not running.over:
-            if due := running.prepared():
-                yield from _answers(running, due, on_tool_error)
-            elif streams:
-                yield from _chunks(completions, running, in_flight)
-            else:
-                params, options = running.question()
-                running.hear(completions.create(params, **options))
-    except MeshAPIError as error:
-        running.tell(error)
-        raise
+    while not running.over:
+        if due := running.prepared():
+            yield from _answers(running, due, on_tool_error)
+        elif streams:
+            yield from _chunks(completions, running, in_flight)
+        else:
+            params, options = running.question()
+            running.hear(completions.create(without_stream(params), **options))
 
 
 def run(
     completions: ChatCompletions, running: Running, on_tool_error: OnToolError | None
 ) -> ToolRun:
     """Take all steps without streams."""
-    for _ in steps(completions, running, on_tool_error, streams=False, in_flight=InFlight()):
-        pass
+    try:
+        for _ in steps(completions, running, on_tool_error, streams=False, in_flight=InFlight()):
+            pass
+    except MeshAPIError as error:
+        running.tell(error)
+        raise
     return running.result()
 
 
@@ -353,7 +366,7 @@ def _results(running: Running, due: Sequence[PreparedCall | ToolResult]) -> Gene
     if len(due) == 1:
         yield _result(running, due[0])
         return
-    threads = ThreadPoolExecutor(min(len(due), _MOST_THREADS))
+    threads = _threads_for(due)
     waits = True
     try:
         futures = [threads.submit(copy_context().run, _result, running, each) for each in due]
@@ -371,8 +384,8 @@ def _result(running: Running, due: PreparedCall | ToolResult) -> ToolResult:
         return due
     try:
         return running.keep(due.ended(_settled(due.run())))
-    except Exception as error:  # noqa: BLE001  # Whatever it is, the model is told.
-        return due.failed(error)
+    except BaseException as error:  # noqa: BLE001  # Whatever it is, the model is told.
+        return due.failed(_failure(error))
 
 
 def _settled(value: object) -> object:
@@ -388,6 +401,11 @@ def _settled(value: object) -> object:
         return thread.submit(copy_context().run, asyncio.run, settled()).result()
 
 
+def _threads_for(due: Sequence[PreparedCall | ToolResult]) -> ThreadPoolExecutor:
+    """The threads of one answer's calls, which share none with anything else."""
+    return ThreadPoolExecutor(min(len(due), _MOST_THREADS))
+
+
 async def async_steps(
     completions: AsyncChatCompletions,
     running: Running,
@@ -396,77 +414,100 @@ async def async_steps(
     streams: bool,
 ) -> AsyncGenerator[ChatCompletionChunk | ToolResult]:
     """Call and ask in turn, until the run is over."""
-    try:
-        while not running.over:
-            if due := running.prepared():
-                async with aclosing(_async_answers(running, due, on_tool_error)) as results:
-                    async for result in results:
-                        yield result
-            elif streams:
-                async with aclosing(_async_chunks(completions, running)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-            else:
-                params, options = running.question()
-                running.hear(await completions.create(params, **options))
-    except MeshAPIError as error:
-        running.tell(error)
-        raise
+    # No generator stands within this one: a loop that ends closes all generators at once.
+    while not running.over:
+        if due := running.prepared():
+            async with aclosing(_Calls(running, due)) as calls:
+                for each, task in calls.begun:
+                    result = await _result_of(each, task)
+                    yield running.answer(await _told(result, each, on_tool_error))
+        elif streams:
+            params, options = running.question()
+            async with completions.stream(params, **options) as stream:
+                async for chunk in stream:
+                    yield chunk
+                running.hear(await stream.final())
+        else:
+            params, options = running.question()
+            running.hear(await completions.create(without_stream(params), **options))
 
 
 async def async_run(
     completions: AsyncChatCompletions, running: Running, on_tool_error: AsyncOnToolError | None
 ) -> ToolRun:
     """Take all steps without streams."""
-    async with aclosing(async_steps(completions, running, on_tool_error, streams=False)) as taken:
-        async for _ in taken:
-            pass
+    try:
+        async with aclosing(
+            async_steps(completions, running, on_tool_error, streams=False)
+        ) as taken:
+            async for _ in taken:
+                pass
+    except MeshAPIError as error:
+        running.tell(error)
+        raise
     return running.result()
 
 
-async def _async_chunks(
-    completions: AsyncChatCompletions, running: Running
-) -> AsyncGenerator[ChatCompletionChunk]:
-    params, options = running.question()
-    async with completions.stream(params, **options) as stream:
-        async for chunk in stream:
-            yield chunk
-        running.hear(await stream.final())
+async def _told(
+    result: ToolResult, due: PreparedCall | ToolResult, on_tool_error: AsyncOnToolError | None
+) -> ToolResult:
+    if on_tool_error and (error := _raised_by(due, result)):
+        told = on_tool_error(result.call, error)
+        return told_instead(result, await told if isawaitable(told) else told)
+    return result
 
 
-async def _async_answers(
-    running: Running,
-    due: Sequence[PreparedCall | ToolResult],
-    on_tool_error: AsyncOnToolError | None,
-) -> AsyncGenerator[ToolResult]:
-    import asyncio  # It is there: this runs in a loop.
+class _Calls:
+    """The calls of one answer, begun at the same time; closing it ends those that still run."""
 
-    tasks = [asyncio.create_task(_async_result(running, each)) for each in due]
-    try:
-        for each, task in zip(due, tasks, strict=True):
-            result = await task
-            if on_tool_error and (error := _raised_by(each, result)):
-                told = on_tool_error(result.call, error)
-                result = told_instead(result, await told if isawaitable(told) else told)
-            yield running.answer(result)
-    finally:
+    def __init__(self, running: Running, due: Sequence[PreparedCall | ToolResult]) -> None:
+        """Begin them all."""
+        import asyncio  # It is there: this runs in a loop.
+
+        self._threads = _threads_for(due)
+        self.begun = [
+            (each, asyncio.create_task(_async_result(running, each, self._threads))) for each in due
+        ]
+
+    async def aclose(self) -> None:
+        """Cancel them, and wait for those that are not in threads."""
+        import asyncio  # It is there: this runs in a loop.
+
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        tasks = [task for _, task in self.begun]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _async_result(running: Running, due: PreparedCall | ToolResult) -> ToolResult:
+async def _result_of(due: PreparedCall | ToolResult, task: asyncio.Task[ToolResult]) -> ToolResult:
     import asyncio  # It is there: this runs in a loop.
 
+    await asyncio.wait([task])  # It raises where the run is cancelled, not where the call is.
+    if task.cancelled() and isinstance(due, PreparedCall):
+        return due.failed(CancelledError())
+    return task.result()
+
+
+async def _async_result(
+    running: Running, due: PreparedCall | ToolResult, threads: ThreadPoolExecutor
+) -> ToolResult:
     if isinstance(due, ToolResult):
         return due
     try:
-        value = due.run() if is_async(due.run) else await asyncio.to_thread(_attempt, due)
+        value = due.run() if is_async(due.run) else await _in_thread(due, threads)
         if isinstance(value, _Raised):
             return due.failed(value.error)
         return running.keep(due.ended(await value if isawaitable(value) else value))
     except Exception as error:  # noqa: BLE001  # Whatever it is, the model is told.
         return due.failed(error)
+
+
+async def _in_thread(due: PreparedCall, threads: ThreadPoolExecutor) -> object:
+    import asyncio  # It is there: this runs in a loop.
+
+    run = copy_context().run
+    return await asyncio.get_running_loop().run_in_executor(threads, lambda: run(_attempt, due))
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,8 +520,23 @@ class _Raised:
 def _attempt(due: PreparedCall) -> object:
     try:
         return due.run()
-    except Exception as error:  # noqa: BLE001  # Whatever it is, the model is told.
-        return _Raised(error)
+    except BaseException as error:  # noqa: BLE001  # Whatever it is, the model is told.
+        return _Raised(_failure(error))
+
+
+def _failure(error: BaseException) -> Exception:
+    """The error that a function ended with; also where it says that it was cancelled.
+
+    Raises:
+        BaseException: it is no error, and ends the run.
+    """
+    if isinstance(error, Exception):
+        return error
+    import asyncio  # Hardly any function ends so.
+
+    if isinstance(error, asyncio.CancelledError):
+        return CancelledError(*error.args)
+    raise error
 
 
 def _raised_by(due: PreparedCall | ToolResult, result: ToolResult) -> Exception | None:

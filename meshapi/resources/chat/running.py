@@ -21,6 +21,7 @@ _CUT = {"length", "content_filter"}
 """What ends an answer in its middle, so that its calls may be half of what was meant."""
 
 _OF_THE_RUN = ("messages", "tools", "tool_choice")
+_OF_A_QUESTION = ("extra_body", "idempotency_key")
 
 
 class Running:
@@ -36,14 +37,16 @@ class Running:
         """Begin where the conversation ends: with its calls that nobody has answered, if any.
 
         Raises:
-            InvalidRequest: an argument cannot work, or such a call is the caller's to answer.
+            InvalidRequest: an argument cannot work, a call in the middle has no answer, or one at
+                the end is the caller's to answer.
         """
         self._params = checked(params, ChatCompletionParams)
         self._own = list(self._params.tools or [])
         self._toolbox = Toolbox(tools, self._own)
         _check(max_turns, options)
         self._max_turns = max_turns
-        self._options = options
+        of_each = {name: value for name, value in options.items() if name in _OF_A_QUESTION}
+        self._options = cast("CallOptions", of_each)
         self._messages = cast("list[ChatMessage]", list(self._params.messages))
         self._given = len(self._messages)
         self._completions: list[ChatCompletionResponse] = []
@@ -77,10 +80,8 @@ class Running:
         return result
 
     def question(self) -> tuple[ChatCompletionParams, CallOptions]:
-        """What to ask next, and how."""
+        """What to ask next, and with which options of its own."""
         update: JSONObject = {"messages": self._messages, "tools": [*self._own, *self._tools]}
-        if self._params.stream:
-            update["stream"] = False
         if self._has_called and _is_forced(self._params.tool_choice):
             update["tool_choice"] = "auto"  # Else it would call for ever.
         params = self._params.model_copy(update=update)
@@ -98,7 +99,8 @@ class Running:
         key: object = self._options.get("idempotency_key")
         if not isinstance(key, str):
             return self._options
-        return {**self._options, "idempotency_key": f"{key}-{len(self._completions) + 1}"}
+        answers = sum(each.role == "assistant" for each in self._messages)
+        return {**self._options, "idempotency_key": f"{key}-{answers + 1}"}
 
     def hear(self, completion: ChatCompletionResponse) -> None:
         """Take the answer to a question.
@@ -110,13 +112,13 @@ class Running:
         choice = next(iter(completion.choices), None)
         if choice:
             self._messages.append(choice.message)
-        calls = _calls_of(choice)
+        calls = [] if self._params.tool_choice == "none" else _calls_of(choice)
         ours = [each for each in calls if self._toolbox.runs(each)]
         self._is_last = not ours or len(ours) < len(calls)
         if not self._is_last and len(self._completions) >= self._max_turns:
             raise MaxTurnsExceeded(
-                f"The model has been asked {self._max_turns} times (max_turns), "
-                f"and still calls {ours[0].function.name}",
+                f"The model still calls {ours[0].function.name} in its last turn: "
+                f"max_turns is {self._max_turns}",
                 meta=completion.meta,
             )
         self._due, self._kept = ours, []
@@ -155,24 +157,30 @@ def _message(result: ToolResult) -> ChatMessage:
 
 
 def unanswered(messages: Sequence[ChatMessage]) -> list[ToolCall]:
-    """The calls at the end of a conversation that no `tool` message answers yet."""
-    answers: list[str | None] = []
-    for message in reversed(messages):
-        if message.role != "tool":
-            return _without(message.tool_calls or [], answers)
-        answers.append(message.tool_call_id)
-    return []
+    """The calls at the end of a conversation that no `tool` message answers yet.
 
-
-def _without(calls: Sequence[ToolCall], answers: list[str | None]) -> list[ToolCall]:
-    # One answer for each: a server may give two calls the same id.
+    Raises:
+        InvalidRequest: another message stands where the answer of a call should.
+    """
     left: list[ToolCall] = []
-    for call in calls:
-        if call.id in answers:
-            answers.remove(call.id)
+    for message in messages:
+        if message.role == "tool":
+            left = _without(left, message.tool_call_id)
+        elif left:
+            raise InvalidRequest(
+                f"The call {left[0].id!r} of {left[0].function.name} has no answer before the next "
+                f"message: add a tool message whose tool_call_id is {left[0].id!r} behind it, or "
+                "take the call out"
+            )
         else:
-            left.append(call)
+            left = list(message.tool_calls or [])
     return left
+
+
+def _without(calls: Sequence[ToolCall], answered: str | None) -> list[ToolCall]:
+    # One answer for each: a server may give two calls the same id.
+    place = next((place for place, call in enumerate(calls) if call.id == answered), len(calls))
+    return [*calls[:place], *calls[place + 1 :]]
 
 
 def _calls_of(choice: ChatCompletionChoice | None) -> list[ToolCall]:

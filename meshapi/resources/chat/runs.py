@@ -54,7 +54,7 @@ class ToolRun:
 
     pending: tuple[ToolCall, ...] = ()
     """The calls that are left to the caller: those of tools without a function, and those of an
-    answer that was cut (`finish_reason`)."""
+    answer that was cut (`finish_reason`) or should have had none (`tool_choice` is `none`)."""
 
     @property
     def completion(self) -> ChatCompletionResponse:

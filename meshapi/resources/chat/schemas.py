@@ -91,4 +91,17 @@ def name_of(output: object) -> str:
 
 def first_line(problem: Exception) -> str:
     """What pydantic says first of a type; the rest is how to make it known to pydantic."""
-    return (str(problem).splitlines() or [type(problem).__name__])[0]
+    return (_text_of(problem).splitlines() or [type(problem).__name__])[0]
+
+
+def words_of(problem: Exception) -> str:
+    """An error's type and what it says; the type alone where it says nothing."""
+    name, text = type(problem).__name__, _text_of(problem)
+    return f"{name}: {text}" if text else name
+
+
+def _text_of(problem: Exception) -> str:
+    try:
+        return str(problem)
+    except Exception:  # noqa: BLE001  # An error's own `__str__` may raise anything.
+        return ""

@@ -12,8 +12,9 @@ from pydantic_core import to_json
 from meshapi._core.call import says_nan
 from meshapi._core.checks import fields_of
 from meshapi.errors import InvalidRequest, InvalidResponse
-from meshapi.resources.chat.functions import FunctionTool, bound, signature_of, tool_of
+from meshapi.resources.chat.functions import FunctionTool, bound, is_async, signature_of, tool_of
 from meshapi.resources.chat.runs import ToolResult
+from meshapi.resources.chat.schemas import first_line, words_of
 from meshapi.resources.chat.tools import Tool, ToolCall
 
 if TYPE_CHECKING:
@@ -72,14 +73,27 @@ class PreparedCall:
         """The result, for what the function returned.
 
         Raises:
-            Exception: it has no form in JSON.
+            ValueError: it has no form in JSON.
         """
         return ToolResult(self.call, _json_text(value))
 
     def failed(self, error: Exception) -> ToolResult:
         """The result, for what the function raised."""
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return ToolResult(self.call, written(said), error)
+        return ToolResult(self.call, written(words_of(error)), error)
+
+
+def check_hook(hook: object, *, awaits: bool) -> None:
+    """Refuse what cannot be told of errors; only an async client `awaits` what it gives.
+
+    Raises:
+        InvalidRequest: it is no function, or one that nobody would await.
+    """
+    if hook is None:
+        return
+    if not _is_callable(hook):
+        raise InvalidRequest(f"on_tool_error must be a function, not {type(hook).__name__}")
+    if is_async(hook) and not awaits:
+        raise InvalidRequest("on_tool_error must be a plain function: only AsyncMeshAPI awaits it")
 
 
 def told_instead(result: ToolResult, text: object) -> ToolResult:
@@ -103,10 +117,15 @@ def written(text: str) -> str:
 def _json_text(value: object) -> str:
     if isinstance(value, str):
         return written(value)
-    document = to_json(value)
-    if says_nan(document):
-        raise ValueError("The result has no form in JSON: NaN is no number there")
-    return document.decode()
+    try:
+        document = to_json(value)
+    except Exception as problem:  # noqa: BLE001  # A value's own hooks may raise anything.
+        reason = first_line(problem)
+    else:
+        if not says_nan(document):
+            return document.decode()
+        reason = "NaN is no number there"
+    raise ValueError(f"The result has no form in JSON: {reason}")
 
 
 def _listed(given: object) -> Iterator[object]:

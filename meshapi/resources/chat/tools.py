@@ -70,7 +70,7 @@ class Tool(Tagged, Params):
 
         Annotations make the schema; `Annotated[int, Field(gt=0, description="...")]` says more.
         A parameter without an annotation takes anything, one with a default may be left out.
-        Google-style docstrings describe parameters too; any other docstring is all description.
+        Google-style docstrings describe parameters too; the rest of a docstring is description.
 
         Args:
             f: the function, a method, a partial or another callable.
@@ -152,8 +152,8 @@ class ToolCall(Tagged, Payload):
     id: Annotated[NullableText, Field(default="")]
     """Names this call; its answer carries it as `tool_call_id`."""
 
-    type: Annotated[str, null_reads_as(lambda: "function")] = "function"
-    """`function`; sent whether it was given or not."""
+    type: Annotated[str, BeforeValidator(lambda type_: type_ or "function")] = "function"
+    """`function`, also where a server says none; sent whether it was given or not."""
 
     function: Annotated[
         ToolCallFunction,
