@@ -19,12 +19,8 @@ if TYPE_CHECKING:
         ParsedCompletionStream,
     )
     from meshapi.resources.chat.replies import ChatCompletionResponse
-    from meshapi.resources.chat.run_streams import (
-        AsyncOnToolError,
-        AsyncToolRunStream,
-        OnToolError,
-        ToolRunStream,
-    )
+    from meshapi.resources.chat.run_steps import AsyncOnToolError, OnToolError
+    from meshapi.resources.chat.run_streams import AsyncToolRunStream, ToolRunStream
     from meshapi.resources.chat.running import Running
     from meshapi.resources.chat.runs import ToolRun
     from meshapi.resources.chat.schemas import TypeLike
@@ -162,7 +158,7 @@ class ChatCompletions(Resource):
             InvalidRequest: something is no function, cannot be described, or cannot be sent.
             MeshAPIError: a question failed, as in `create`; `error.run` is what was done so far.
         """
-        from meshapi.resources.chat.run_streams import run  # Not all have tools.
+        from meshapi.resources.chat.run_steps import run  # Not all have tools.
 
         running = _begun(params, tools, max_turns, on_tool_error, options, awaits=False)
         return run(ChatCompletions(self._with(options)), running, on_tool_error)
@@ -313,7 +309,7 @@ class AsyncChatCompletions(AsyncResource):
             InvalidRequest: something is no function, cannot be described, or cannot be sent.
             MeshAPIError: a question failed, as in `create`; `error.run` is what was done so far.
         """
-        from meshapi.resources.chat.run_streams import async_run  # Not all have tools.
+        from meshapi.resources.chat.run_steps import async_run  # Not all have tools.
 
         running = _begun(params, tools, max_turns, on_tool_error, options, awaits=True)
         return await async_run(AsyncChatCompletions(self._with(options)), running, on_tool_error)
