@@ -490,6 +490,11 @@ def test_an_ordinary_answer_is_shown_as_it_was_written(answer: str) -> None:
     [
         ("Use <b>this</b> and <that>.", "Use &lt;b>this&lt;/b> and &lt;that>."),
         ("So $x<y$.", "So $x< y$."),
+        ("www.a.example`<b>`", "www.a.example`< b>`"),
+        ("https://a.example`<b>`", "https://a.example`< b>`"),
+        ("`a``<b>`", "`a``< b>`"),
+        ('\\\\(a"b\\\\)', "\\\\(a&quot;b\\\\)"),
+        ("```\\begin{a}\n<b>\n```", "```\\begin{a}\n< b>\n```"),
         ("| `List<T>` |", "| `List< T>` |"),
         ("\\\\(\n```\n\\\\)\n<b>\n```", "\\\\(\n\n```\n\\\\)\n<b>\n```"),
         ("\\\\[\n```\n\\\\]\n<b>\n```", "\\\\[\n\n```\n\\\\]\n<b>\n```"),
