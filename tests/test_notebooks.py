@@ -306,7 +306,7 @@ def test_several_choices_stand_under_headings() -> None:
     shown = read({"choices": choices})._repr_markdown_()
 
     assert shown == (
-        "##### Choice 0 · finish\\_reason\\: length\n\nOne\n```py\nx = 1\n```\n\n"
+        "##### Choice 0 · finish\\_reason\\: length\n\nOne\n\n```py\nx = 1\n```\n\n"
         "##### Choice 1\n\n*(empty)*"
     )
 
@@ -351,7 +351,9 @@ def test_arguments_stay_in_their_block(arguments: str) -> None:
     tokens = parsed(said(tool_calls=[call]))
 
     assert [token.type for token in tokens][3:] == ["fence"]
-    assert tokens[-1].content == f"{arguments}\n"
+    assert re.sub(r"\\u(\w{4})", lambda sign: chr(int(sign[1], 16)), tokens[-1].content) == (
+        f"{arguments}\n"
+    )
 
 
 @given(st.text(min_size=1))
@@ -434,14 +436,21 @@ def test_any_comparison_is_shown(payload: dict[str, Any]) -> None:
 
 
 FRAGMENTS = [
-    "```", "````", "~~~", "`", "\n", "\n\n", "\r", "\u2028", " ", "    ", "\t", "> ", "- ", "1. ",
-    "html", "<img src=x>", "<!--", "-->", "</details>", "<script>", "\\", "$$", "[a](", ")", "word",
+    "```", "````", "~~~", "`", "\n", "\n\n", "\r", "\u2028", " ", "   ", "    ", "\t", "> ", "- ",
+    "1. ", "html", "<img src=x>", "<!--", "-->", "</details>", "<script>", "\\", "[a](", ")",
+    "word", "$", "$$", "\\begin{a}", "\\end{a}", "\\\\(", "\\\\)", "\\\\[", "\\\\]", "![", "](x:)",
+    "[a]: ", "|", "|-|-|", "'", '"', ' onerror=alert(1) x="', "<!", "\n```\n<b>\n```\n", "`<b>`",
+    "\n   ```py\n   <b>\n   ```\n",
 ]  # fmt: skip
+MODELS_TEXT = st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)
 
 
-@given(st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join))
-def test_no_html_of_a_models_is_alive(text: str) -> None:
-    message = ChatCompletionMessage(content=text, refusal=text)
+@given(MODELS_TEXT, MODELS_TEXT, MODELS_TEXT)
+def test_no_html_of_a_models_is_alive(text: str, refusal: str, arguments: str) -> None:
+    calls = [{"function": {"name": text, "arguments": arguments}}]
+    message = ChatCompletionMessage.model_validate(
+        {"content": text, "refusal": refusal, "tool_calls": calls}
+    )
     thought = ChatCompletionMessage(reasoning=f"word {text}")
 
     assert html_in(message) == []
@@ -453,6 +462,103 @@ def html_in(message: ChatMessage) -> list[str]:
     tokens = MarkdownIt("commonmark", {"html": True}).parse(message._repr_markdown_())
     every = [each for token in tokens for each in [token, *(token.children or [])]]
     return [each.content.strip() for each in every if each.type.startswith("html")]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Call `List<String>` or `print(\"hi\")`, *not* `<b>`.",
+        "Run `echo \"$HOME\"` or `cat <in >$OUT`.",
+        "```cpp\nstd::vector<int> v;\n```",
+        '```java title=x\nList<String> a = "b";\n```',
+        "1. First:\n\n   ```py\n   if a<b:\n\n       print(\"<b>\")\n   ```\n\n2. Then `x<y>`.",
+        "- One\n\n  ```py\n  a<b\n  ```\n\n- Two\n\n  ```py\n  a<b\n  ```",
+        'Run:\n\n```sh\necho "$HOME" <in "$(ls)"\n```\n\nIt costs $5 and $10.',
+        "It costs $5 and $10, so $x < y$ and $a_1 = \\frac{1}{2}$.",
+        "So:\n\n$$\n\\begin{a}\nx\n\\end{a}\n$$\n\n```cpp\nvector<int> a(\"b\");\n```",
+        "$$x + y$$\n\n```cpp\nvector<int> v;\n```",
+        'She said "yes": [a page](https://a.example "Its title").',
+        "| a | b |\n|---|---|\n| 1 | `x` |",
+    ],
+)  # fmt: skip
+def test_an_ordinary_answer_is_shown_as_it_was_written(answer: str) -> None:
+    assert said(content=answer) == answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ("Use <b>this</b> and <that>.", "Use &lt;b>this&lt;/b> and &lt;that>."),
+        ("So $x<y$.", "So $x< y$."),
+        ("www.a.example`<b>`", "www.a.example`< b>`"),
+        ("https://a.example`<b>`", "https://a.example`< b>`"),
+        ("`a``<b>`", "`a``< b>`"),
+        ('\\\\(a"b\\\\)', "\\\\(a&quot;b\\\\)"),
+        ("```\\begin{a}\n<b>\n```", "```\\begin{a}\n< b>\n```"),
+        ("| `List<T>` |", "| `List< T>` |"),
+        ("\\\\(\n```\n\\\\)\n<b>\n```", "\\\\(\n\n```\n\\\\)\n<b>\n```"),
+        ("\\\\[\n```\n\\\\]\n<b>\n```", "\\\\[\n\n```\n\\\\]\n<b>\n```"),
+        ("One\n```py\na<b\n```\ntwo <b>", "One\n\n```py\na<b\n```\n\ntwo &lt;b>"),
+        ('```py title="x"\n"<b>"\n```', '```py title=&quot;x&quot;\n"<b>"\n```'),
+        ('1. a\n\n   ```sh\n   "$A" <b\n   ```', "1. a\n\n   ```sh\n   &quot;$A&quot; < b\n   ```"),
+        ('```tex\n\\begin{a}"\n<b>\n```\n\n`<b>`', "```tex\n\\begin{a}&quot;\n< b>\n```\n\n`<b>`"),
+    ],
+)
+def test_code_stands_by_itself_and_what_could_be_a_tag_is_none(answer: str, shown: str) -> None:
+    assert said(content=answer) == shown
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '![$" onerror=alert(1) x="$](x:)',
+        '\\begin{a}\n```\n\\end{a}\n<img src="x:" onerror="a">\n```',
+        '$$\n```\n$$\n<img src="x:" onerror="a">\n```',
+        '[a\n\n```\n]: x\n<img src="x:" onerror="a">\n```',
+        '[a]: x "\n\n```\n"\n<img src="x:" onerror="a">\n```',
+        '```x"onmouseover="alert(1)\n```',
+        '> ```x"onmouseover="alert(1)\n> y',
+        '~~~x"onmouseover="alert(1)\ny\n~~~',
+        '```\n\\begin{a} " onerror=alert(1) x="\\end{a}\n```\n\n![@\\@0@@](x:)',
+    ],
+)
+@pytest.mark.parametrize("field", ["content", "reasoning", "refusal"])
+def test_where_a_renderer_could_be_misled_are_no_tags_and_no_quotes(
+    field: str, answer: str
+) -> None:
+    shown = said(**{"content": "", field: answer})
+
+    models = shown.removeprefix("<details><summary>Reasoning</summary>").removesuffix("</details>")
+    assert not re.search(r"<[a-zA-Z/!?]", models)
+    assert '"' not in models
+
+
+@pytest.mark.parametrize("answer", ["$$", "[a", "[a]: x '", "~~~", "> ```", "- \\begin{a}"])
+def test_no_text_takes_the_code_of_another(answer: str) -> None:
+    choices = [{"message": {"content": each}} for each in [answer, "```\n<b>\n```"]]
+
+    assert "\n\n```\n< b>\n```\n\n" in read({"choices": choices})._repr_markdown_() + "\n\n"
+
+
+def test_arguments_are_the_same_json_and_nothing_else() -> None:
+    texts = ["$$ <img src=x>", "\\(", "\\begin{a}", "```x\n~~~"]
+    call = {"function": {"name": "f", "arguments": json.dumps(texts)}}
+
+    block = said(tool_calls=[call]).split("\n\n")[1]
+
+    written = block.removeprefix("```json\n").removesuffix("\n```")
+    assert json.loads(written) == texts
+    assert not re.search(r"[<$]|```|~~~|\\begin\{|\\\\[(\[]", written)
+
+
+def test_a_title_begins_no_formula() -> None:
+    page = {"url": "https://a.example/$", "title": '\\(" onerror=alert(1) x="\\)'}
+    shown = said(content="", annotations=[{"url_citation": page}])
+
+    assert '"' not in shown
+    assert "\\\\" not in shown
+    assert "$" not in shown
+    assert text_of(shown.removeprefix("- ")) == page["title"]
 
 
 def test_code_is_shown_as_it_was_written() -> None:
