@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import subprocess
+import sys
 import time
 import warnings
 import weakref
@@ -49,6 +51,24 @@ QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
 DONE = b"data: [DONE]\n\n"
 HELLO = b'data: {"choices": [{"delta": {"content": "Hello"}}]}\n\n'
 MINUTES = Silence(30)
+LEAVES_WHILE_IT_WAITS = """
+import asyncio, sys
+from meshapi import ChatCompletionParams, MeshAPI
+
+client = MeshAPI(base_url=sys.argv[1], token="rsk_test")
+question = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
+frames = client.chat.completions.stream(question).to_sse(heartbeat=0.05)
+
+
+async def read():
+    async for frame in frames:
+        if frame.startswith(b":"):
+            break
+
+
+asyncio.run(read())
+print("left")
+"""
 
 
 def documents_of(frames: list[bytes]) -> list[Any]:
@@ -377,6 +397,21 @@ def test_silence_is_filled_with_comments() -> None:
         with WireServer(SILENT) as server:
             assert [b"Hello" in each for each in asyncio.run(three(server))] == [True, False, False]
             assert server.ended.get(timeout=2)
+
+
+def test_a_silent_relay_that_is_still_held_holds_up_no_exit() -> None:
+    with WireServer(SILENT) as server:
+        began = time.monotonic()
+        leaves = subprocess.run(
+            [sys.executable, "-X", "dev", "-c", LEAVES_WHILE_IT_WAITS, server.url],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+
+    assert time.monotonic() - began < 10
+    assert (leaves.stdout, leaves.stderr) == ("left\n", "")
 
 
 def test_a_heartbeat_loses_no_frame() -> None:
