@@ -344,7 +344,7 @@ def a_conversation_goes_on_for_long(browser: Browser, screenshots: Path | None) 
         browser.type("Fourth")
         browser.wait_for(".text", "Anew.")
 
-        said = [[each["content"][:6] for each in asked.messages] for asked in gateway.requests]
+        said = [[str(each["content"])[:6] for each in asked.messages] for asked in gateway.requests]
         assert said[1] == ["First", "long l", "Second"], said
         assert said[2:] == [["Second", "Thanks", "Third"], ["Fourth"]], said
 

@@ -38,7 +38,7 @@ from meshapi import (
     ServerSentEvents,
     StreamInterrupted,
 )
-from meshapi.errors import PayloadTooLarge, SpendLimitExceeded, UpstreamError
+from meshapi.errors import PayloadTooLarge, ServerError, SpendLimitExceeded, UpstreamError
 from meshapi.local import LocalGateway
 from meshapi.resources.chat import sse
 from meshapi.resources.chat.sse import chunk_frame, error_frame
@@ -518,3 +518,30 @@ def test_frames_that_ended_stay_at_their_end(colour: Sync, gateway: LocalGateway
         None,
     ]
     colour.settle(client.close())
+
+
+def test_what_was_read_before_is_not_sent_and_each_chunk_goes_one_way(colour: Sync) -> None:
+    words = [{"choices": [{"delta": {"content": word}}]} for word in "abc"]
+    body = "".join(f"data: {each}\n\n" for each in [*map(json.dumps, words), "[DONE]"])
+    with WireServer(events(body)) as server:
+        client = colour.client(base_url=server.url, token=TOKEN)
+        stream = client.chat.completions.stream(QUESTION)
+        colour.take(stream, 1)
+        frames = [documents_of(colour.frames_of(stream)) for _ in range(2)]
+        colour.settle(client.close())
+
+    assert frames == [words[1:], []]
+
+
+@pytest.mark.parametrize("code", ["of_the_future", "stream_interrupted", "connection_failed"])
+def test_a_code_that_the_next_client_does_not_know_is_an_error_of_the_server(
+    colour: Sync, code: str
+) -> None:
+    failure = UpstreamError("No", status_code=429, code=code, request_id="req_1", retry_after=1.5)
+    with WireServer(events(HELLO + error_frame(failure))) as server:
+        client = colour.client(base_url=server.url, token=TOKEN)
+        with pytest.raises(ServerError, match=r"No.*req_1") as caught:
+            colour.text_of(client.chat.completions.stream(QUESTION))
+        colour.settle(client.close())
+
+    assert (caught.value.status_code, caught.value.code, caught.value.retry_after) == (500, code, 2)

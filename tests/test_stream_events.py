@@ -7,7 +7,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -263,7 +263,15 @@ def test_events_left_inside_a_chunk_end_when_the_stream_is_closed(colour: Sync) 
     assert told_of == []
 
 
-@pytest.mark.parametrize("again", [lambda event: pickle.loads(pickle.dumps(event)), copy.deepcopy])
+def pickled(event: ChatCompletionEvent) -> ChatCompletionEvent:
+    return cast("ChatCompletionEvent", pickle.loads(pickle.dumps(event)))
+
+
+def deep_copied(event: ChatCompletionEvent) -> ChatCompletionEvent:
+    return copy.deepcopy(event)
+
+
+@pytest.mark.parametrize("again", [pickled, deep_copied])
 def test_an_event_that_is_copied_takes_its_own_text_along_and_no_more(
     again: Callable[[ChatCompletionEvent], ChatCompletionEvent],
 ) -> None:

@@ -80,10 +80,6 @@ class _Relay(ABC):
 
         reader.add_done_callback(ended)
 
-    def __del__(self) -> None:
-        if self._next and not self._next.done():
-            self._let_go()
-
 
 class ServerSentEvents(_Relay):
     """The frames of a stream: iterate it, or give it to a web framework as the response's body.
@@ -166,6 +162,10 @@ class AsyncServerSentEvents(_Relay):
         if self._reader:
             with suppress(RuntimeError):  # Of an event loop that is closed.
                 self._reader.get_loop().call_soon_threadsafe(_close_soon, self._close)
+
+    def __del__(self) -> None:
+        if self._next and not self._next.done():
+            self._let_go()
 
 
 async def _next_of(frames: AsyncIterator[bytes]) -> bytes | None:
