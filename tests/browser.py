@@ -150,6 +150,12 @@ def an_answer_is_shown_as_it_is_written(browser: Browser, screenshots: Path | No
         browser.wait_for(".reasoning", "a small example.")
         browser.wait_for("pre", "        n += 1")
         browser.wait_for("#send", "Send")
+        assert browser.run("return document.querySelector('details').open") is False
+        copied = browser.run(
+            "let copied = null; navigator.clipboard.writeText = async (text) => { copied = text; };"
+            "document.querySelector('.code button').click(); return copied"
+        )
+        assert copied == "def count():\n    n = 0\n    while True:\n        yield n\n        n += 1"
         browser.type("Thank you!")
         browser.wait_for(".assistant .text", "You are welcome.")
         _photograph(browser, screenshots, "answered")
