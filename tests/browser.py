@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import argparse
 import base64
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from meshapi import AsyncMeshAPI
 from meshapi.local import LocalGateway
@@ -36,6 +41,7 @@ _OPTIONS = [
     "--proxy-server=direct://",
 ]
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # The name that WebDriver gives a reference.
+PAGE = Path(__file__).parent.parent / "examples" / "web_chat" / "index.html"
 _ENTER = "\ue007"
 
 
@@ -68,15 +74,16 @@ class Browser:
             "POST", f"{self._session}/element/{found[_ELEMENT]}/value", {"text": text + _ENTER}
         )
 
-    def look(self, *, width: int, dark: bool) -> None:
-        """Be so wide, and light or dark."""
+    def look(self, *, width: int, dark: bool = False, touch: bool = False) -> None:
+        """Be so wide, light or dark, and touched or pointed at."""
         for command, params in {
             "Emulation.setDeviceMetricsOverride": {
                 "width": width,
                 "height": 760,
                 "deviceScaleFactor": 1,
-                "mobile": False,
+                "mobile": touch,
             },
+            "Emulation.setTouchEmulationEnabled": {"enabled": touch},
             "Emulation.setEmulatedMedia": {
                 "features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
             },
@@ -104,7 +111,7 @@ def browsing(chromium: str, chromedriver: str) -> Generator[Browser]:
     """A browser with an empty profile."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen([chromedriver, "--port=0"], stdout=subprocess.PIPE, text=True)
-        assert process.stdout
+        assert process.stdout is not None
         try:
             told = next(line for line in process.stdout if "successfully on port" in line)
             port = told.split()[-1].rstrip(".")
@@ -117,6 +124,7 @@ def browsing(chromium: str, chromedriver: str) -> Generator[Browser]:
         finally:
             process.terminate()
             process.wait()
+            process.stdout.close()
 
 
 @contextmanager
@@ -142,6 +150,12 @@ def an_answer_is_shown_as_it_is_written(browser: Browser, screenshots: Path | No
         browser.wait_for(".reasoning", "a small example.")
         browser.wait_for("pre", "        n += 1")
         browser.wait_for("#send", "Send")
+        assert browser.run("return document.querySelector('details').open") is False
+        copied = browser.run(
+            "let copied = null; navigator.clipboard.writeText = async (text) => { copied = text; };"
+            "document.querySelector('.code button').click(); return copied"
+        )
+        assert copied == "def count():\n    n = 0\n    while True:\n        yield n\n        n += 1"
         browser.type("Thank you!")
         browser.wait_for(".assistant .text", "You are welcome.")
         _photograph(browser, screenshots, "answered")
@@ -186,6 +200,205 @@ def errors_are_told_politely(browser: Browser, screenshots: Path | None) -> None
         _photograph(browser, screenshots, "errors")
 
 
+RICH = """\
+# A heading
+
+A **bold** word, `code`, **`both`** and 2 ** 3 *as written*, <b>no</b> markup.
+A second line, with `an open mark.
+
+1. First
+   - within **it**
+   - and again
+2. Second, with code:
+
+   ```python
+   def f():
+
+       return "`x`"
+   ```
+3. Third
+
+A last paragraph.
+- a
+- b
+Not in a list.
+````
+```
+````
+"""
+SHOWN = (
+    "<h2>A heading</h2><p>A <strong>bold</strong> word, <code>code</code>, "
+    "<strong><code>both</code></strong> and 2 ** 3 *as written*, &lt;b&gt;no&lt;/b&gt; markup.\n"
+    'A second line, with `an open mark.</p><ol><li value="1">First<ul><li>within '
+    '<strong>it</strong></li><li>and again</li></ul></li><li value="2">Second, with code:'
+    '<div><div><span>python</span><button>Copy</button></div><pre>def f():\n\n    return "`x`"'
+    '</pre></div></li><li value="3">Third</li></ol><p>A last paragraph.</p><ul><li>a</li>'
+    "<li>b</li></ul><p>Not in a list.</p><div><div><span>Code</span><button>Copy</button></div>"
+    "<pre>```</pre></div>"
+)
+
+
+@contextmanager
+def _page_that_gets(*answers: Response) -> Generator[str]:
+    """The page, and a server that answers what it is told to."""
+    left = list(answers)
+
+    async def page(request: Request) -> Response:
+        return FileResponse(PAGE)
+
+    async def answer(request: Request) -> Response:
+        posted.append(await request.json())
+        return left.pop(0)
+
+    posted.clear()
+    with serving(
+        Starlette(routes=[Route("/", page), Route("/answer", answer, methods=["POST"])])
+    ) as url:
+        yield url
+
+
+posted: list[Any] = []
+
+
+def _frames(*choices: object, done: bool = True) -> Response:
+    frames = [f"data: {json.dumps({'choices': [choice]})}\n\n" for choice in choices]
+    whole = [*frames, *["data: [DONE]\n\n"] * done]
+    return StreamingResponse(_one_by_one(whole), media_type="text/event-stream")
+
+
+async def _one_by_one(frames: list[str]) -> AsyncIterator[str]:
+    for frame in frames:
+        yield frame
+
+
+def _says(text: object, **more: str) -> dict[str, object]:
+    return {"delta": {"content": text}, **more}
+
+
+def markup_is_shown_however_it_is_cut(browser: Browser, screenshots: Path | None) -> None:
+    """Code, lists, headings and bold words: the same, whole and letter by letter."""
+    with _page_that_gets() as url:
+        browser.open(url)
+        for size in (1, 2, 3, 7, 10_000):
+            pieces = [RICH[start : start + size] for start in range(0, len(RICH), size)]
+            shown = browser.run(
+                "const root = document.createElement('div'); const writer = new Writer(root);"
+                f"for (const piece of {json.dumps(pieces)}) writer.write(piece); writer.end();"
+                "for (const each of root.querySelectorAll('*'))"
+                "  for (const name of ['dir', 'class', 'type']) each.removeAttribute(name);"
+                "return root.innerHTML"
+            )
+            assert shown == SHOWN, shown
+
+
+def a_long_answer_is_cheap(browser: Browser, screenshots: Path | None) -> None:
+    """Thousands of chunks, as fast as they come: in a paragraph, a list, code and paragraphs."""
+    of_each = {"word ": 8000, "- item\n": 8000, "code\n\n": 8000, "a **b** `c`\n\n": 16_000}
+    for piece, count in of_each.items():
+        began = "```\n" if piece.startswith("code") else ""
+        answer = _frames(_says(began), *[_says(piece)] * count)
+        with _page_that_gets(answer) as url:
+            browser.open(url)
+            asked = time.monotonic()
+            browser.type("At length, please.")
+            browser.wait_for("#send", "Send")
+            took = time.monotonic() - asked
+            length = browser.run("return document.querySelector('.text').textContent.length")
+
+            assert length > 30_000, length
+            assert took < 5, took
+            print(f"  {count:,} chunks of {piece!r} after {took:.1f} s")  # noqa: T201  # A report.
+
+
+def how_an_answer_ended_is_told(browser: Browser, screenshots: Path | None) -> None:
+    """Cut by its length or by a filter, empty, broken off, a proxy's page; content in parts."""
+    endings = [
+        (_frames(_says("So", finish_reason="length")), ".note", "is cut"),
+        (_frames(_says("So", finish_reason="content_filter")), ".note", "filter"),
+        (_frames(_says(None, finish_reason="stop")), ".note", "gave no answer"),
+        (_frames(_says("So"), done=False), ".error", "The connection broke off."),
+        (HTMLResponse("<h1>Bad gateway</h1>", 502), ".error", "answered with status 502"),
+        (_frames(_says([{"type": "text", "text": "In parts"}])), ".text", "In parts"),
+    ]
+    with _page_that_gets(*(answer for answer, _, _ in endings)) as url:
+        browser.open(url)
+        for _, selector, words in endings:
+            browser.type("And?")
+            browser.wait_for(selector, words)
+            browser.wait_for("#send", "Send")
+
+
+def a_conversation_goes_on_for_long(browser: Browser, screenshots: Path | None) -> None:
+    """An answer above any bound but the body's, a forgotten beginning, and a new chat."""
+    with LocalGateway() as gateway, _chat_with(gateway.base_url, gateway.token) as url:
+        gateway.reply("long " * 6000)
+        gateway.reply("Thanks.")
+        gateway.reply("Again.")
+        gateway.reply("Anew.")
+        browser.open(url)
+        browser.type("First")
+        browser.wait_for("#send", "Send")
+        browser.type("Second")
+        browser.wait_for(".text", "Thanks.")
+        browser.wait_for("#send", "Send")
+        browser.run("messages[1].content = 'é'.repeat(600_000)")
+        browser.type("Third")
+        browser.wait_for(".text", "Again.")
+        browser.wait_for(".hint", "no longer sent")
+        browser.wait_for("#send", "Send")
+        browser.run("document.getElementById('new').click()")
+        browser.wait_for("#welcome h2", "What would you like")
+        browser.type("Fourth")
+        browser.wait_for(".text", "Anew.")
+
+        said = [[str(each["content"])[:6] for each in asked.messages] for asked in gateway.requests]
+        assert said[1] == ["First", "long l", "Second"], said
+        assert said[2:] == [["Second", "Thanks", "Third"], ["Fourth"]], said
+
+
+def everybody_can_use_it(browser: Browser, screenshots: Path | None) -> None:
+    """Edges and words that are seen, room for fingers, both directions of writing."""
+    rich = {"reasoning": "قصير", "content": RICH}
+    with _page_that_gets(_frames({"delta": rich}), _frames(_says("- مرحبا **بكم**"))) as url:
+        browser.open(url)
+        for dark in (False, True):
+            browser.look(width=360, dark=dark)
+            browser.run("document.activeElement.blur()")
+            for selector, colour, least in (("#box", "borderTopColor", 3), ("#send", "color", 4.5)):
+                seen = browser.run(_CONTRAST % (selector, colour))
+                assert seen >= least, (selector, dark, seen)
+        browser.type("ما هو المولّد؟")
+        browser.wait_for("#send", "Send")
+        browser.type("And hello?")
+        browser.wait_for(".text", "مرحبا")
+        browser.wait_for("#send", "Send")
+        for selector in (".user", ".reasoning div", ".assistant:last-child ul"):
+            script = f"return getComputedStyle(document.querySelector('{selector}')).direction"
+            assert browser.run(script) == "rtl", selector
+        browser.look(width=360, touch=True)
+        small = browser.run(
+            "return [...document.querySelectorAll('button, summary, textarea')].filter((each) =>"
+            "  each.checkVisibility() && each.getBoundingClientRect().height < 44)"
+            "  .map((each) => each.outerHTML)"
+        )
+        assert not small, small
+        assert browser.run("return document.querySelector('h1').textContent") == "Chat"
+        assert browser.run("return document.documentElement.scrollWidth") <= 360
+        browser.look(width=1100)
+
+
+_CONTRAST = """
+const light = (colour) => {
+  const parts = colour.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255);
+  const [r, g, b] = parts.map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const style = getComputedStyle(document.querySelector("%s"));
+const [low, high] = [light(style.%s), light(style.backgroundColor)].sort((a, b) => a - b);
+return (high + 0.05) / (low + 0.05);
+"""
+
+
 def _photograph(browser: Browser, folder: Path | None, name: str) -> None:
     if folder:
         for width in (1100, 360):
@@ -199,6 +412,11 @@ CHECKS: list[Callable[[Browser, Path | None], None]] = [
     an_answer_is_shown_as_it_is_written,
     stop_ends_the_call,
     errors_are_told_politely,
+    markup_is_shown_however_it_is_cut,
+    a_long_answer_is_cheap,
+    how_an_answer_ended_is_told,
+    a_conversation_goes_on_for_long,
+    everybody_can_use_it,
 ]
 
 

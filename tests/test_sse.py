@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import subprocess
+import sys
 import time
 import warnings
 import weakref
@@ -36,7 +38,7 @@ from meshapi import (
     ServerSentEvents,
     StreamInterrupted,
 )
-from meshapi.errors import PayloadTooLarge, SpendLimitExceeded, UpstreamError
+from meshapi.errors import PayloadTooLarge, ServerError, SpendLimitExceeded, UpstreamError
 from meshapi.local import LocalGateway
 from meshapi.resources.chat import sse
 from meshapi.resources.chat.sse import chunk_frame, error_frame
@@ -49,6 +51,24 @@ QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
 DONE = b"data: [DONE]\n\n"
 HELLO = b'data: {"choices": [{"delta": {"content": "Hello"}}]}\n\n'
 MINUTES = Silence(30)
+LEAVES_WHILE_IT_WAITS = """
+import asyncio, sys
+from meshapi import ChatCompletionParams, MeshAPI
+
+client = MeshAPI(base_url=sys.argv[1], token="rsk_test")
+question = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
+frames = client.chat.completions.stream(question).to_sse(heartbeat=0.05)
+
+
+async def read():
+    async for frame in frames:
+        if frame.startswith(b":"):
+            break
+
+
+asyncio.run(read())
+print("left")
+"""
 
 
 def documents_of(frames: list[bytes]) -> list[Any]:
@@ -379,6 +399,21 @@ def test_silence_is_filled_with_comments() -> None:
             assert server.ended.get(timeout=2)
 
 
+def test_a_silent_relay_that_is_still_held_holds_up_no_exit() -> None:
+    with WireServer(SILENT) as server:
+        began = time.monotonic()
+        leaves = subprocess.run(
+            [sys.executable, "-X", "dev", "-c", LEAVES_WHILE_IT_WAITS, server.url],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+
+    assert time.monotonic() - began < 10
+    assert (leaves.stdout, leaves.stderr) == ("left\n", "")
+
+
 def test_a_heartbeat_loses_no_frame() -> None:
     slowly: list[Step] = [events(HELLO), 0.2, HELLO, 0.2, b"data: [DONE]\n\n"]
 
@@ -483,3 +518,30 @@ def test_frames_that_ended_stay_at_their_end(colour: Sync, gateway: LocalGateway
         None,
     ]
     colour.settle(client.close())
+
+
+def test_what_was_read_before_is_not_sent_and_each_chunk_goes_one_way(colour: Sync) -> None:
+    words = [{"choices": [{"delta": {"content": word}}]} for word in "abc"]
+    body = "".join(f"data: {each}\n\n" for each in [*map(json.dumps, words), "[DONE]"])
+    with WireServer(events(body)) as server:
+        client = colour.client(base_url=server.url, token=TOKEN)
+        stream = client.chat.completions.stream(QUESTION)
+        colour.take(stream, 1)
+        frames = [documents_of(colour.frames_of(stream)) for _ in range(2)]
+        colour.settle(client.close())
+
+    assert frames == [words[1:], []]
+
+
+@pytest.mark.parametrize("code", ["of_the_future", "stream_interrupted", "connection_failed"])
+def test_a_code_that_the_next_client_does_not_know_is_an_error_of_the_server(
+    colour: Sync, code: str
+) -> None:
+    failure = UpstreamError("No", status_code=429, code=code, request_id="req_1", retry_after=1.5)
+    with WireServer(events(HELLO + error_frame(failure))) as server:
+        client = colour.client(base_url=server.url, token=TOKEN)
+        with pytest.raises(ServerError, match=r"No.*req_1") as caught:
+            colour.text_of(client.chat.completions.stream(QUESTION))
+        colour.settle(client.close())
+
+    assert (caught.value.status_code, caught.value.code, caught.value.retry_after) == (500, code, 2)

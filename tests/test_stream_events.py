@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -144,7 +147,9 @@ def test_arguments_are_parsed_as_they_grow() -> None:
     assert growing[-1].snapshot == '{"city": "Paris", "days": 30}'
 
 
-@pytest.mark.parametrize("arguments", ["", "[1]", "{]", "nonsense"])
+@pytest.mark.parametrize(
+    "arguments", ["", "[1]", "{]", "nonsense", '{"a": NaN}', '{"a": -Infinity']
+)
 def test_arguments_that_are_no_object_are_none(arguments: str) -> None:
     (event,) = calls({"index": 0, "function": {"arguments": arguments}})
 
@@ -210,6 +215,77 @@ def test_events_that_were_left_go_on_where_they_were(colour: Sync) -> None:
         colour.settle(client.close())
 
     assert [event.snapshot for event in told_of if event.type == "content"] == ["ab", "abc"]
+
+
+BOTH_IN_ONE = [
+    {"choices": [{"delta": {"reasoning": "Hm. ", "content": "Hel", "tool_calls": [piece]}}]}
+    for piece in (
+        {"index": 0, "id": "call_1", "function": {"name": "f", "arguments": '{"a": '}},
+        {"index": 0, "function": {"arguments": "12}"}},
+    )
+]
+
+
+def told_in_two(colour: Sync, most: int) -> list[ChatCompletionEvent]:
+    """All events of a stream whose events were left once, after so many."""
+    body = "".join(f"data: {each}\n\n" for each in [*map(json.dumps, BOTH_IN_ONE), "[DONE]"])
+    with WireServer(events(body)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        stream = client.chat.completions.stream(QUESTION)
+        told_of = colour.events_of(stream, most=most)
+        told_of += colour.events_of(stream)
+        told_of += colour.events_of(stream)
+        colour.settle(client.close())
+    return told_of
+
+
+@pytest.mark.parametrize("most", range(1, 8))
+def test_events_that_were_left_inside_a_chunk_lose_nothing_of_it(colour: Sync, most: int) -> None:
+    told_of = told_in_two(colour, most)
+
+    of_a_chunk = ["reasoning", "content", "tool_call"]
+    assert [event.type for event in told_of] == [*of_a_chunk, *of_a_chunk, "done"]
+    call = told_of[5]
+    assert isinstance(call, ToolCallEvent)
+    assert (call.id, call.name, call.parsed) == ("call_1", "f", {"a": 12})
+
+
+def test_events_left_inside_a_chunk_end_when_the_stream_is_closed(colour: Sync) -> None:
+    body = f"data: {json.dumps(BOTH_IN_ONE[0])}\n\n"
+    with WireServer(events(body)) as server:
+        client = colour.client(base_url=server.url, token="rsk_test")
+        stream = client.chat.completions.stream(QUESTION)
+        colour.events_of(stream, most=1)
+        colour.settle(stream.close())
+        told_of = colour.events_of(stream)
+        colour.settle(client.close())
+
+    assert told_of == []
+
+
+def pickled(event: ChatCompletionEvent) -> ChatCompletionEvent:
+    return cast("ChatCompletionEvent", pickle.loads(pickle.dumps(event)))
+
+
+def deep_copied(event: ChatCompletionEvent) -> ChatCompletionEvent:
+    return copy.deepcopy(event)
+
+
+@pytest.mark.parametrize("again", [pickled, deep_copied])
+def test_an_event_that_is_copied_takes_its_own_text_along_and_no_more(
+    again: Callable[[ChatCompletionEvent], ChatCompletionEvent],
+) -> None:
+    first, *_ = told({"content": "Hel"}, {"content": "lo" * 10_000})
+    call, *_ = calls({"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a": 1}'}})
+
+    copied, copied_call = again(first), again(call)
+
+    assert (copied, copied_call) == (first, call)
+    assert isinstance(copied, ContentEvent)
+    assert copied.snapshot == "Hel"
+    assert isinstance(copied_call, ToolCallEvent)
+    assert copied_call.parsed == {"a": 1}
+    assert len(pickle.dumps(first)) < 1000
 
 
 def test_a_usage_is_told_when_it_comes() -> None:

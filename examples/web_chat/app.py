@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +18,9 @@ import uvicorn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -30,7 +34,8 @@ from meshapi import (
 from meshapi.local import LocalGateway
 
 PAGE = Path(__file__).with_name("index.html").read_text()
-MOST_BYTES = 1024 * 1024
+MOST_BYTES = 1024 * 1024  # The page knows it, too.
+THIS_MACHINE = ("localhost", "127.0.0.1")
 HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; connect-src 'self'; img-src data:; "
@@ -38,21 +43,32 @@ HEADERS = {
 }
 
 
-class Message(BaseModel):
-    """What a browser may put into the conversation: no system prompt, no tools, no images."""
+class Question(BaseModel):
+    """What the user wrote."""
 
     model_config = ConfigDict(extra="forbid")
 
-    role: Literal["user", "assistant"]
+    role: Literal["user"]
     content: Annotated[str, Field(min_length=1, max_length=20_000)]
 
 
-class Conversation(BaseModel):
-    """What a browser posts; the page keeps it, the server keeps nothing."""
+class Answer(BaseModel):
+    """What the model answered; how long it may be, the model has decided."""
 
     model_config = ConfigDict(extra="forbid")
 
-    messages: Annotated[list[Message], Field(min_length=1, max_length=100)]
+    role: Literal["assistant"]
+    content: Annotated[str, Field(min_length=1)]
+
+
+class Conversation(BaseModel):
+    """What a browser posts, without system prompts, tools or images; the server keeps nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    messages: Annotated[
+        list[Annotated[Question | Answer, Field(discriminator="role")]], Field(min_length=1)
+    ]
 
 
 class Chat:
@@ -78,7 +94,8 @@ class Chat:
 
 async def posted(request: Request) -> bytes:
     """The body, if it is JSON (which no page of another site can post) and not too long."""
-    if request.headers.get("content-type") != "application/json":
+    media_type, _, _ = request.headers.get("content-type", "").partition(";")
+    if media_type.strip().lower() != "application/json":
         raise HTTPException(415, "Post the conversation as application/json")
     body = b""
     async for piece in request.stream():
@@ -95,19 +112,27 @@ async def opened(stream: AsyncChatCompletionStream, request: Request) -> None:
     """
     opening = asyncio.ensure_future(stream.__aenter__())
     leaving = asyncio.ensure_future(request.receive())
-    await asyncio.wait([opening, leaving], return_when=asyncio.FIRST_COMPLETED)
-    leaving.cancel()
-    if not opening.done():
-        await stream.close()
+    left = True  # Also if this is cancelled.
+    try:
+        await asyncio.wait([opening, leaving], return_when=asyncio.FIRST_COMPLETED)
+        left = not opening.done()
+    finally:
+        leaving.cancel()
+        if left:
+            await stream.close()
+        await asyncio.wait([opening, leaving])
     await opening
 
 
 async def failed(request: Request, error: Exception) -> Response:
     """What went wrong before the answer began, in the form that it has in a stream."""
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=400)  # Nobody reads it.
     if isinstance(error, ValidationError):
         return refusal(422, "invalid_conversation", error.errors()[0]["msg"])
     if isinstance(error, HTTPException):
-        return refusal(error.status_code, "invalid_conversation", error.detail)
+        code = HTTPStatus(error.status_code).name.lower()
+        return refusal(error.status_code, code, error.detail)
     assert isinstance(error, MeshAPIError)
     if not isinstance(error, APIStatusError):
         return refusal(502, "gateway_unreachable", error.message, error)
@@ -124,12 +149,16 @@ def refusal(
     return JSONResponse({"error": body, "request_id": request_id}, status, headers=HEADERS)
 
 
-def make_app(client: AsyncMeshAPI, model: str | None = None) -> Starlette:
-    """The app around a client."""
+def make_app(
+    client: AsyncMeshAPI, model: str | None = None, hosts: Sequence[str] = THIS_MACHINE
+) -> Starlette:
+    """The app around a client, by these names only: another that leads here is another site's."""
     chat = Chat(client, model)
+    handled = (MeshAPIError, ValidationError, HTTPException, ClientDisconnect)
     return Starlette(
         routes=[Route("/", chat.page), Route("/answer", chat.answer, methods=["POST"])],
-        exception_handlers=dict.fromkeys((MeshAPIError, ValidationError, HTTPException), failed),
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
+        exception_handlers=dict.fromkeys(handled, failed),
     )
 
 
@@ -139,11 +168,15 @@ def main() -> None:
     parser.add_argument("--local", action="store_true", help="ask a gateway that needs no key")
     parser.add_argument("--model", help="the model to ask; the key's default unless given")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument(
+        "--host-name", action="append", default=[*THIS_MACHINE], help="another name to be asked by"
+    )
     asked = parser.parse_args()
     with ExitStack() as stack:
         client = AsyncMeshAPI() if not asked.local else local_client(stack)
         print(f"Open http://127.0.0.1:{asked.port}")
-        uvicorn.run(make_app(client, asked.model), port=asked.port, log_level="warning")
+        app = make_app(client, asked.model, asked.host_name)
+        uvicorn.run(app, port=asked.port, log_level="warning")
 
 
 def local_client(stack: ExitStack) -> AsyncMeshAPI:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypeVar
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic_core import from_json
 
@@ -37,6 +39,10 @@ class _Growing:
     def snapshot(self) -> str:
         """The whole text up to and with this piece, joined each time it is asked for."""
         return "".join(self._pieces[: self._length])
+
+    def __reduce__(self) -> tuple[Any, ...]:  # The shared pieces may have grown since.
+        told = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
+        return partial(type(self), **told | {"_pieces": (self.snapshot,), "_length": 1}), ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +92,9 @@ class ToolCallEvent(_Growing):
         Read each time they are asked for; `{}` while there is nothing, or nothing like an object.
         """
         try:
-            return fields_of(from_json(self.snapshot, allow_partial="trailing-strings"))
+            return fields_of(
+                from_json(self.snapshot, allow_inf_nan=False, allow_partial="trailing-strings")
+            )
         except ValueError:
             return {}
 
@@ -122,21 +130,40 @@ TextEventT = TypeVar("TextEventT", ContentEvent, ReasoningEvent, RefusalEvent)
 
 
 class ChunkEvents:
-    """Makes events of chunks, and remembers what the texts were so far."""
+    """Makes events of chunks; remembers what the texts were so far, and what was not told yet."""
 
     def __init__(self) -> None:
         """Begin with nothing told."""
         self._answers: dict[int, _Answer] = {}
+        self._untold: deque[ChatCompletionEvent] = deque()
+        self._over = False
 
-    def events_of(self, chunk: ChatCompletionChunk) -> Iterator[ChatCompletionEvent]:
+    def events_of(self, chunk: ChatCompletionChunk) -> list[ChatCompletionEvent]:
         """What the next chunk tells: reasoning, refusal, content and calls, then usage."""
+        told: list[ChatCompletionEvent] = []
         for choice in chunk.choices:
             answer = self._answers.get(choice.index)
             if answer is None:
                 answer = self._answers[choice.index] = _Answer(choice.index)
-            yield from answer.events_of(choice.delta)
+            told.extend(answer.events_of(choice.delta))
         if chunk.usage:
-            yield UsageEvent(usage=chunk.usage)
+            told.append(UsageEvent(usage=chunk.usage))
+        return told
+
+    def add(self, chunk: ChatCompletionChunk) -> None:
+        """Keep what the next chunk tells, until it is told."""
+        self._untold.extend(self.events_of(chunk))
+
+    def add_end(self, completion: ChatCompletionResponse) -> None:
+        """Keep the last event, the first time the end is reached."""
+        if not self._over:
+            self._over = True
+            self._untold.append(DoneEvent(completion=completion))
+
+    def told(self) -> Iterator[ChatCompletionEvent]:
+        """Tell what was kept; who leaves half-way finds the rest here."""
+        while self._untold:
+            yield self._untold.popleft()
 
 
 class _Answer:

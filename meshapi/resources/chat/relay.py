@@ -6,15 +6,19 @@ import asyncio
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Self
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Self, TypeAlias
 
 from meshapi._core.checks import is_seconds
 from meshapi.errors import InvalidRequest
 from meshapi.resources.chat.sse import HEARTBEAT
 
 _closing = set[asyncio.Task[None]]()  # A loop holds its tasks weakly.
+
+_Answer: TypeAlias = asyncio.Future[bytes | None]
 
 
 class _Relay(ABC):
@@ -24,7 +28,7 @@ class _Relay(ABC):
     awaits can end in peace (as Starlette's tasks are), which closing a stream must.
     """
 
-    _next: asyncio.Future[bytes | None] | None = None
+    _next: _Answer | None = None
     _reader: asyncio.Task[Any] | None = None
 
     def __init__(self, heartbeat: float | None) -> None:
@@ -33,7 +37,7 @@ class _Relay(ABC):
         self._heartbeat = heartbeat
 
     @abstractmethod
-    def _ask(self) -> asyncio.Future[bytes | None]:
+    def _ask(self) -> _Answer:
         """Begin to wait for the next frame; None is the end."""
 
     @abstractmethod
@@ -76,10 +80,6 @@ class _Relay(ABC):
 
         reader.add_done_callback(ended)
 
-    def __del__(self) -> None:
-        if self._next and not self._next.done():
-            self._let_go()
-
 
 class ServerSentEvents(_Relay):
     """The frames of a stream: iterate it, or give it to a web framework as the response's body.
@@ -88,7 +88,7 @@ class ServerSentEvents(_Relay):
     thread of its own.
     """
 
-    _thread: ThreadPoolExecutor | None = None
+    _asked: SimpleQueue[_Answer | None] | None = None
 
     def __init__(
         self, frames: Iterator[bytes], close: Callable[[], None], heartbeat: float | None
@@ -116,16 +116,25 @@ class ServerSentEvents(_Relay):
         """Close the stream."""
         self._let_go()
 
-    def _ask(self) -> asyncio.Future[bytes | None]:
-        # Its own thread: those of a pool could all be waiting for streams that are silent.
-        self._thread = self._thread or ThreadPoolExecutor(1, "meshapi-relay")
-        return asyncio.get_running_loop().run_in_executor(self._thread, next, self._frames, None)
+    def _ask(self) -> _Answer:
+        answer = asyncio.get_running_loop().create_future()
+        if self._asked is None:
+            self._asked = SimpleQueue()
+            # Its own thread: those of a pool could all be waiting for streams that are silent. No
+            # exit of the interpreter waits for it, as it would for an executor's.
+            Thread(target=_answer_from, args=(self._frames, self._asked), daemon=True).start()
+        self._asked.put(answer)
+        return answer
 
     def _let_go(self) -> None:
         self._close()
-        thread, self._thread = self._thread, None
-        if thread:
-            thread.shutdown(wait=False)
+        asked, self._asked = self._asked, None
+        if asked:
+            asked.put(None)
+
+    def __del__(self) -> None:
+        if self._asked:  # The thread holds the frames, also while nobody waits for one.
+            self._let_go()
 
 
 class AsyncServerSentEvents(_Relay):
@@ -146,13 +155,17 @@ class AsyncServerSentEvents(_Relay):
         """Close the stream."""
         await self._close()
 
-    def _ask(self) -> asyncio.Future[bytes | None]:
+    def _ask(self) -> _Answer:
         return asyncio.get_running_loop().create_task(_next_of(self._frames))
 
     def _let_go(self) -> None:
         if self._reader:
             with suppress(RuntimeError):  # Of an event loop that is closed.
                 self._reader.get_loop().call_soon_threadsafe(_close_soon, self._close)
+
+    def __del__(self) -> None:
+        if self._next and not self._next.done():
+            self._let_go()
 
 
 async def _next_of(frames: AsyncIterator[bytes]) -> bytes | None:
@@ -167,3 +180,13 @@ def _close_soon(close: Callable[[], Awaitable[None]]) -> None:
     closing = asyncio.get_running_loop().create_task(_settle(close))
     _closing.add(closing)
     closing.add_done_callback(_closing.discard)
+
+
+def _answer_from(frames: Iterator[bytes], asked: SimpleQueue[_Answer | None]) -> None:
+    while answer := asked.get():
+        try:
+            settle = partial(answer.set_result, next(frames, None))
+        except BaseException as error:  # noqa: BLE001  # It is raised where the answer is awaited.
+            settle = partial(answer.set_exception, error)
+        with suppress(RuntimeError):  # Of an event loop that is closed.
+            answer.get_loop().call_soon_threadsafe(settle)

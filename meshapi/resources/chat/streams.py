@@ -37,15 +37,20 @@ class ChatCompletionStream(Stream[ChatCompletionChunk]):
     def events(self) -> Iterator[ChatCompletionEvent]:
         """What the chunks tell, as typed events; a `DoneEvent` is the last one.
 
-        Left and asked for again, it goes on with the next chunk. It raises what the stream raises.
+        Left and asked for again, it goes on where it was. It raises what the stream raises. Chunks
+        that are read in between by other ways are not told: a snapshot is what was told as events.
         """
-        from meshapi.resources.chat.events import ChunkEvents, DoneEvent  # Few ask for them.
+        from meshapi.resources.chat.events import ChunkEvents  # Few ask for them.
 
         told = self._told = self._told or ChunkEvents()
-        for chunk in self:
-            yield from told.events_of(chunk)
         if not self._closed:
-            yield DoneEvent(completion=self.final())
+            yield from told.told()
+        for chunk in self:
+            told.add(chunk)
+            yield from told.told()
+        if not self._closed:
+            told.add_end(self.final())
+            yield from told.told()
 
     @property
     def usage(self) -> UsageInfo | None:
@@ -103,16 +108,23 @@ class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     async def events(self) -> AsyncIterator[ChatCompletionEvent]:
         """What the chunks tell, as typed events; a `DoneEvent` is the last one.
 
-        Left and asked for again, it goes on with the next chunk. It raises what the stream raises.
+        Left and asked for again, it goes on where it was. It raises what the stream raises. Chunks
+        that are read in between by other ways are not told: a snapshot is what was told as events.
         """
-        from meshapi.resources.chat.events import ChunkEvents, DoneEvent  # Few ask for them.
+        from meshapi.resources.chat.events import ChunkEvents  # Few ask for them.
 
         told = self._told = self._told or ChunkEvents()
+        if not self._closed:
+            for event in told.told():
+                yield event
         async for chunk in self:
-            for event in told.events_of(chunk):
+            told.add(chunk)
+            for event in told.told():
                 yield event
         if not self._closed:
-            yield DoneEvent(completion=await self.final())
+            told.add_end(await self.final())
+            for event in told.told():
+                yield event
 
     @property
     def usage(self) -> UsageInfo | None:
