@@ -12,13 +12,13 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -314,7 +314,8 @@ def behind_a_newer_server(app: ASGIApp) -> ASGIApp:
 
         scope["asgi"]["spec_version"] = "2.4"
         listening = asyncio.create_task(listen())
-        await app(scope, receive, send_or_fail)
+        with suppress(ClientDisconnect):  # Whose traceback would keep the frames, in a log.
+            await app(scope, receive, send_or_fail)
         listening.cancel()
 
     return newer
