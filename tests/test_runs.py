@@ -1359,6 +1359,34 @@ def test_a_run_tells_typed_events_and_results(colour: Sync, model: LocalGateway)
     assert last.completion.text == "Clear."
 
 
+def test_events_of_a_run_that_were_left_go_on_where_they_were(
+    colour: Sync, model: LocalGateway
+) -> None:
+    model.reply("Let me look.", tool_calls=[call("weather", city="Oslo")])
+    model.reply("Clear.")
+    streamed = stream(colour.in_process(model), [weather])
+
+    def first(stream: AnyRunStream) -> ToolRunEvent:
+        if isinstance(stream, ToolRunStream):
+            return next(stream.events)
+        begun: list[ToolRunEvent] = []
+
+        async def begin() -> None:
+            begun.append(await anext(stream.events))
+
+        colour.settle(cast("Awaitable[None] | None", begin()))
+        return begun[0]
+
+    begun = first(streamed)
+    rest = events_of(colour, streamed)
+
+    texts = [event for event in [begun, *rest] if event.type == "content"]
+    assert "".join(event.delta for event in texts) == "Let me look.Clear."
+    assert texts[-1].snapshot == "Clear."
+    assert [event.type for event in rest].count("done") == 1
+    assert events_of(colour, streamed) == []
+
+
 def test_events_of_a_run_raise_what_the_run_does(colour: Sync, model: LocalGateway) -> None:
     model.reply(tool_calls=[call("weather", city="Oslo")])
     model.reply(tool_calls=[call("weather", city="Rome")])

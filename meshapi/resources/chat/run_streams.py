@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
     from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
-    from meshapi.resources.chat.events import ChatCompletionEvent
+    from meshapi.resources.chat.events import ChatCompletionEvent, ChunkEvents
     from meshapi.resources.chat.relay import AsyncServerSentEvents, ServerSentEvents
 
 ToolRunEvent: TypeAlias = "ChatCompletionEvent | ToolResult"
@@ -50,6 +50,7 @@ class ToolRunStream:
         self._steps = steps(
             completions, running, on_tool_error, streams=True, in_flight=self._in_flight
         )
+        self._told: ChunkEvents | None = None
         self._failure: MeshAPIError | None = None
         self._closed = False
         self._one_at_a_time = threading.Lock()
@@ -83,19 +84,23 @@ class ToolRunStream:
     def events(self) -> Iterator[ToolRunEvent]:
         """What happens, as typed events and results; a `DoneEvent` is the last one.
 
-        It raises what the stream raises.
+        Left and asked for again, it goes on where it was. It raises what the stream raises.
         """
-        from meshapi.resources.chat.events import ChunkEvents, DoneEvent  # Few ask for them.
+        from meshapi.resources.chat.events import ChunkEvents  # Few ask for them.
 
-        told = ChunkEvents()
+        told = self._told = self._told or ChunkEvents()
+        if not self._closed:
+            yield from told.told()
         for step in self:
             if isinstance(step, ToolResult):
-                told = ChunkEvents()
+                told = self._told = ChunkEvents()
                 yield step
             else:
-                yield from told.events_of(step)
+                told.add(step)
+                yield from told.told()
         if not self._closed:
-            yield DoneEvent(completion=self.final().completion)
+            told.add_end(self.final().completion)
+            yield from told.told()
 
     def final(self) -> ToolRun:
         """Go on to the end, and return the whole run.
@@ -168,6 +173,7 @@ class AsyncToolRunStream:
         """Ask nothing yet."""
         self._running = running
         self._steps = async_steps(completions, running, on_tool_error, streams=True)
+        self._told: ChunkEvents | None = None
         self._failure: MeshAPIError | None = None
         self._closed = False
         self._waiting: asyncio.Timeout | None = None
@@ -207,20 +213,26 @@ class AsyncToolRunStream:
     async def events(self) -> AsyncIterator[ToolRunEvent]:
         """What happens, as typed events and results; a `DoneEvent` is the last one.
 
-        It raises what the stream raises.
+        Left and asked for again, it goes on where it was. It raises what the stream raises.
         """
-        from meshapi.resources.chat.events import ChunkEvents, DoneEvent  # Few ask for them.
+        from meshapi.resources.chat.events import ChunkEvents  # Few ask for them.
 
-        told = ChunkEvents()
+        told = self._told = self._told or ChunkEvents()
+        if not self._closed:
+            for event in told.told():
+                yield event
         async for step in self:
             if isinstance(step, ToolResult):
-                told = ChunkEvents()
+                told = self._told = ChunkEvents()
                 yield step
             else:
-                for event in told.events_of(step):
+                told.add(step)
+                for event in told.told():
                     yield event
         if not self._closed:
-            yield DoneEvent(completion=(await self.final()).completion)
+            told.add_end((await self.final()).completion)
+            for event in told.told():
+                yield event
 
     async def final(self) -> ToolRun:
         """Go on to the end, and return the whole run.
