@@ -12,7 +12,7 @@ with MeshAPI() as client, client.chat.completions.stream(params) as stream:
             case ContentEvent(delta=text):
                 print(text, end="", flush=True)
             case ToolCallEvent():
-                print(f"call {event.call}: {event.name}", event.parsed)
+                print(f"call {event.call_index}: {event.name}", event.parsed)
             case DoneEvent(completion=completion):
                 print("done:", completion.usage)
             case _:

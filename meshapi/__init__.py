@@ -141,9 +141,11 @@ if TYPE_CHECKING:
         ReasoningEffort,
         StreamOptions,
     )
+    from meshapi.resources.chat.run_steps import AsyncOnToolError, OnToolError
     from meshapi.resources.chat.run_streams import AsyncToolRunStream, ToolRunEvent, ToolRunStream
     from meshapi.resources.chat.runs import ToolResult, ToolRun
     from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
+    from meshapi.resources.chat.toolbox import ToolLike
     from meshapi.resources.chat.tools import (
         Tool,
         ToolCall,
@@ -160,6 +162,7 @@ __all__ = [
     "Annotation",
     "AsyncChatCompletionStream",
     "AsyncMeshAPI",
+    "AsyncOnToolError",
     "AsyncParsedCompletionStream",
     "AsyncServerSentEvents",
     "AsyncStream",
@@ -230,6 +233,7 @@ __all__ = [
     "ModelNotFound",
     "ModelPricing",
     "NotFound",
+    "OnToolError",
     "OutputAudio",
     "OutputParseError",
     "OutputRefused",
@@ -273,6 +277,7 @@ __all__ = [
     "ToolChoiceFunction",
     "ToolFunction",
     "ToolFunctionParameters",
+    "ToolLike",
     "ToolResult",
     "ToolRun",
     "ToolRunEvent",
@@ -421,9 +426,11 @@ _NAMES_OF = {
         "ReasoningEffort",
         "StreamOptions",
     ],
+    "resources.chat.run_steps": ["AsyncOnToolError", "OnToolError"],
     "resources.chat.run_streams": ["AsyncToolRunStream", "ToolRunEvent", "ToolRunStream"],
     "resources.chat.runs": ["ToolResult", "ToolRun"],
     "resources.chat.streams": ["AsyncChatCompletionStream", "ChatCompletionStream"],
+    "resources.chat.toolbox": ["ToolLike"],
     "resources.chat.tools": [
         "Tool",
         "ToolCall",

@@ -182,6 +182,7 @@ def stop_ends_the_call(browser: Browser, screenshots: Path | None) -> None:
 
             took = upstream.ended.get(timeout=5) - stopped
             browser.wait_for(".note", "Stopped")
+            assert took < 0.1, took
             print(f"  stopped after {took * 1000:.0f} ms")  # noqa: T201  # A report.
 
 

@@ -75,7 +75,7 @@ def test_pieces_of_one_chunk_are_told_in_the_order_in_which_they_are_thought() -
         ReasoningEvent(index=0, delta="Hmm."),
         RefusalEvent(index=0, delta="I will not."),
         ContentEvent(index=0, delta="So: "),
-        ToolCallEvent(index=0, call=0, id="call_1", name="f", delta="{}"),
+        ToolCallEvent(index=0, call_index=0, id="call_1", name="f", delta="{}"),
     ]
 
 
@@ -172,7 +172,7 @@ def test_a_piece_is_put_to_its_call(pieces: list[dict[str, Any]]) -> None:
         for piece, word in zip(pieces, "1234", strict=True)
     ]
 
-    assert [(event.call, event.id, event.snapshot) for event in calls(*spoken)] == [
+    assert [(event.call_index, event.id, event.snapshot) for event in calls(*spoken)] == [
         (0, "a", "1"),
         (1, "b", "2"),
         (0, "a", "13"),

@@ -6,6 +6,7 @@ import gc
 import json
 import weakref
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, make_dataclass
 from decimal import Decimal
 from enum import Enum
@@ -34,6 +35,7 @@ from meshapi import (
 )
 from meshapi.local import LocalGateway
 from meshapi.resources.chat import partial_json
+from meshapi.resources.chat.answer_form import form_of
 from meshapi.resources.chat.outputs import asking
 from meshapi.resources.chat.partial_json import PartialJSON
 from meshapi.resources.chat.schemas import adapter_of
@@ -316,6 +318,10 @@ def test_a_form_that_was_made_of_the_type_is_ones_own_with_other_words(colour: S
     assert sent["json_schema"]["description"] == "Primes."
 
 
+def test_the_form_of_a_class_is_made_once() -> None:
+    assert form_of(Point) is form_of(Point)
+
+
 def test_a_form_that_is_changed_is_nobody_elses() -> None:
     changed = cast("Any", ResponseFormatJSONSchema.from_type(Point).json_schema.schema_)
     changed["properties"]["x"]["type"] = "boolean"
@@ -552,7 +558,9 @@ def nested(depth: int) -> type[BaseModel]:
     ("output", "words"),
     [
         (Unreadable, "cannot be read as Unreadable"),
-        (Point(1), "cannot be read as .*Point"),
+        (Point(1), "Pass a type, such as .*, not a Point"),
+        (Even(n=2), "Pass a type, such as .*, not a Even"),
+        ("Point", "Pass a type, such as .*, not a str"),
         (3, "cannot be read as 3"),
         (list["Nowhere"], "Nowhere"),  # type: ignore[name-defined]  # noqa: F821  # That is the test.
         (Callable[[], int], "has no JSON Schema"),
@@ -704,19 +712,21 @@ def test_reading_a_long_document_as_it_grows_is_not_quadratic(
 
 
 def test_types_made_on_the_fly_leave_nothing_behind(colour: Sync) -> None:
-    gateway = LocalGateway()
-    client = colour.in_process(gateway)
+    client = colour.in_process(LocalGateway())
 
     def used_once(kind: type) -> weakref.ref[type]:
-        gateway.reply('{"x": 1}')
-        assert parse(colour, client, kind).parsed
+        forms: list[Any] = [kind, TypeAdapter(kind), list[kind], kind | None]  # type: ignore[valid-type]  # made here
+        for form in forms:
+            with suppress(OutputParseError):  # A failure may not keep it, either.
+                parse(colour, client, form)
+        objects_of(colour, client, kind)
         return weakref.ref(kind)
 
     # Each made where nothing else is: pydantic keeps the names around a class.
-    models = [used_once(create_model("Made", x=int)) for _ in range(20)]
-    data = [used_once(make_dataclass("Made", [("x", int)])) for _ in range(20)]
+    models = [used_once(create_model("Made", x=int)) for _ in range(5)]
+    data = [used_once(make_dataclass("Made", [("x", int)])) for _ in range(5)]
     made_dict: Any = TypedDict
-    dicts = [used_once(made_dict("Made", {"x": int})) for _ in range(20)]
+    dicts = [used_once(made_dict("Made", {"x": int})) for _ in range(5)]
     gc.collect()
 
     assert [each() for each in [*models, *data, *dicts] if each() is not None] == []

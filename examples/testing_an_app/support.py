@@ -1,7 +1,5 @@
 """A small app: it answers its customers, looks up their orders, and stays polite when it cannot."""
 
-import json
-
 from meshapi import (
     ChatCompletionMessage,
     ChatCompletionParams,
@@ -30,7 +28,7 @@ class SupportDesk:
         try:
             said = self._said()
             for call in said.tool_calls or []:
-                number = json.loads(call.function.arguments)["number"]
+                number = str(call.function.parsed_arguments["number"])
                 found = self.orders.get(number, "unknown")
                 result = ChatMessage(role="tool", tool_call_id=call.id, content=found)
                 self.messages += [said, result]

@@ -366,11 +366,11 @@ BROWSERS = [
         "test_sse.py -k passed_off",
     ),
     Mutation(
-        "A silent stream keeps no other one from a thread",
+        "A silent stream holds up no exit",
         RELAY,
-        "run_in_executor(self._thread, ",
-        "run_in_executor(None, ",
-        "test_sse.py -k many_silent",
+        "daemon=True",
+        "daemon=False",
+        "test_sse.py -k holds_up",
     ),
 ]
 

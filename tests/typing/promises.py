@@ -125,7 +125,7 @@ def what_events_tell(event: ChatCompletionEvent) -> None:
         assert_type(event.snapshot, str)
     elif event.type == "tool_call":
         assert_type(event, ToolCallEvent)
-        assert_type(event.call, int)
+        assert_type(event.call_index, int)
         assert_type(event.parsed, dict[str, object])
     elif event.type == "usage":
         assert_type(event.usage, UsageInfo)

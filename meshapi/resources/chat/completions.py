@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from meshapi.resources.chat.runs import ToolRun
     from meshapi.resources.chat.schemas import TypeLike
     from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
-    from meshapi.resources.chat.toolbox import Given
+    from meshapi.resources.chat.toolbox import ToolLike
 
 T = TypeVar("T")
 
@@ -131,16 +131,16 @@ class ChatCompletions(Resource):
         self,
         params: ChatCompletionParams[bool],
         *,
-        tools: Sequence[Given],
+        tools: Sequence[ToolLike],
         max_turns: int = 10,
         on_tool_error: OnToolError | None = None,
         **options: Unpack[CallOptions],
     ) -> ToolRun:
         """Ask, run the functions that the model calls, tell it what they gave, until it is done.
 
-        The calls of one answer run at the same time: on `MeshAPI` plain functions in threads and
-        async ones in loops of their own, on `AsyncMeshAPI` async ones in this loop. What a
-        function raises, and arguments that do not fit, are told to the model. A conversation that
+        The calls of one answer run at the same time, in threads, on `AsyncMeshAPI` async ones in
+        this loop; on `MeshAPI` one that is alone runs in this thread. What a function raises, and
+        arguments that do not fit, are told to the model. A conversation that
         ends with calls goes on with these, so that what was left half-way can be taken up again.
 
         Args:
@@ -167,12 +167,12 @@ class ChatCompletions(Resource):
         self,
         params: ChatCompletionParams[bool],
         *,
-        tools: Sequence[Given],
+        tools: Sequence[ToolLike],
         max_turns: int = 10,
         on_tool_error: OnToolError | None = None,
         **options: Unpack[CallOptions],
     ) -> ToolRunStream:
-        """Run as `run` does, and give what happens as it happens.
+        """Run as `run` does, and give what happens as it happens; a loop raises what `run` would.
 
         Raises:
             InvalidRequest: something is no function, cannot be described, or cannot be sent.
@@ -282,16 +282,16 @@ class AsyncChatCompletions(AsyncResource):
         self,
         params: ChatCompletionParams[bool],
         *,
-        tools: Sequence[Given],
+        tools: Sequence[ToolLike],
         max_turns: int = 10,
         on_tool_error: AsyncOnToolError | None = None,
         **options: Unpack[CallOptions],
     ) -> ToolRun:
         """Ask, run the functions that the model calls, tell it what they gave, until it is done.
 
-        The calls of one answer run at the same time: on `MeshAPI` plain functions in threads and
-        async ones in loops of their own, on `AsyncMeshAPI` async ones in this loop. What a
-        function raises, and arguments that do not fit, are told to the model. A conversation that
+        The calls of one answer run at the same time, in threads, on `AsyncMeshAPI` async ones in
+        this loop; on `MeshAPI` one that is alone runs in this thread. What a function raises, and
+        arguments that do not fit, are told to the model. A conversation that
         ends with calls goes on with these, so that what was left half-way can be taken up again.
 
         Args:
@@ -318,12 +318,12 @@ class AsyncChatCompletions(AsyncResource):
         self,
         params: ChatCompletionParams[bool],
         *,
-        tools: Sequence[Given],
+        tools: Sequence[ToolLike],
         max_turns: int = 10,
         on_tool_error: AsyncOnToolError | None = None,
         **options: Unpack[CallOptions],
     ) -> AsyncToolRunStream:
-        """Run as `run` does, and give what happens as it happens.
+        """Run as `run` does, and give what happens as it happens; a loop raises what `run` would.
 
         Raises:
             InvalidRequest: something is no function, cannot be described, or cannot be sent.
@@ -344,7 +344,7 @@ def _whole(
 
 def _begun(
     params: ChatCompletionParams[bool],
-    tools: Sequence[Given],
+    tools: Sequence[ToolLike],
     max_turns: int,
     on_tool_error: OnToolError | AsyncOnToolError | None,
     options: CallOptions,

@@ -73,7 +73,7 @@ class RefusalEvent(_Growing):
 class ToolCallEvent(_Growing):
     """A tool call that begins (`delta` may be "" then), or the next piece of its arguments."""
 
-    call: int
+    call_index: int
     """Which call of the message: the server's index, else its place in the order of beginning."""
 
     id: str
@@ -101,7 +101,7 @@ class ToolCallEvent(_Growing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageEvent:
-    """Tokens used; a server that sends it more than once means the last one."""
+    """Tokens used by one answer; a server that sends it twice for one means the last."""
 
     usage: UsageInfo
     """The count."""
@@ -211,7 +211,7 @@ class _Call:
         return ToolCallEvent(
             index=index,
             delta=arguments,
-            call=self._place,
+            call_index=self._place,
             id=self._id,
             name=self._name,
             _pieces=self._arguments,

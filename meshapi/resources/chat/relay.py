@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, current_thread
 from typing import Any, Self, TypeAlias
 
 from meshapi._core.checks import is_seconds
@@ -119,10 +120,7 @@ class ServerSentEvents(_Relay):
     def _ask(self) -> _Answer:
         answer = asyncio.get_running_loop().create_future()
         if self._asked is None:
-            self._asked = SimpleQueue()
-            # Its own thread: those of a pool could all be waiting for streams that are silent. No
-            # exit of the interpreter waits for it, as it would for an executor's.
-            Thread(target=_answer_from, args=(self._frames, self._asked), daemon=True).start()
+            self._asked = _begun(self._frames, self._close)
         self._asked.put(answer)
         return answer
 
@@ -182,6 +180,22 @@ def _close_soon(close: Callable[[], Awaitable[None]]) -> None:
     closing.add_done_callback(_closing.discard)
 
 
+# A relay of a sync stream has a thread of its own: those of a pool could all be waiting for streams
+# that are silent, and an exit would wait for them. A thread does not survive the end of the
+# interpreter, so that what it waits for ends before.
+
+_threads = dict[Thread, Callable[[], None]]()
+
+
+def _begun(frames: Iterator[bytes], close: Callable[[], None]) -> SimpleQueue[_Answer | None]:
+    """Begin a thread that answers what is put into its queue with the next frame, until None is."""
+    asked: SimpleQueue[_Answer | None] = SimpleQueue()
+    thread = Thread(target=_answer_from, args=(frames, asked), daemon=True)
+    _threads[thread] = partial(_end, close, asked)
+    thread.start()
+    return asked
+
+
 def _answer_from(frames: Iterator[bytes], asked: SimpleQueue[_Answer | None]) -> None:
     while answer := asked.get():
         try:
@@ -190,3 +204,16 @@ def _answer_from(frames: Iterator[bytes], asked: SimpleQueue[_Answer | None]) ->
             settle = partial(answer.set_exception, error)
         with suppress(RuntimeError):  # Of an event loop that is closed.
             answer.get_loop().call_soon_threadsafe(settle)
+    _threads.pop(current_thread(), None)
+
+
+def _end(close: Callable[[], None], asked: SimpleQueue[_Answer | None]) -> None:
+    close()
+    asked.put(None)
+
+
+@atexit.register
+def _end_threads() -> None:
+    for thread, end in list(_threads.items()):
+        end()
+        thread.join(timeout=1)

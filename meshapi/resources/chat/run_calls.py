@@ -43,7 +43,7 @@ def _result(running: Running, due: PreparedCall | ToolResult) -> ToolResult:
         return due
     try:
         return running.keep(due.ended(_settled(due.run())))
-    except BaseException as error:  # noqa: BLE001  # Whatever it is, the model is told.
+    except BaseException as error:  # noqa: BLE001  # A cancelled one is told to the model, too.
         return due.failed(_failure(error))
 
 
@@ -129,7 +129,7 @@ class _Raised:
 def _attempt(due: PreparedCall) -> object:
     try:
         return due.run()
-    except BaseException as error:  # noqa: BLE001  # Whatever it is, the model is told.
+    except BaseException as error:  # noqa: BLE001  # A cancelled one is told to the model, too.
         return _Raised(_failure(error))
 
 

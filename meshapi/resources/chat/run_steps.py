@@ -14,16 +14,16 @@ from meshapi.resources.chat.run_calls import Calls, raised_by, result_of, result
 from meshapi.resources.chat.running import Running
 from meshapi.resources.chat.runs import ToolResult, ToolRun
 from meshapi.resources.chat.toolbox import PreparedCall, told_instead
+from meshapi.resources.chat.tools import ToolCall
 
 if TYPE_CHECKING:
     from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
     from meshapi.resources.chat.streams import ChatCompletionStream
-    from meshapi.resources.chat.tools import ToolCall
 
-OnToolError: TypeAlias = "Callable[[ToolCall, Exception], str | None]"
+OnToolError: TypeAlias = Callable[[ToolCall, Exception], str | None]
 """Told of what a function raised; the text that it returns is told to the model instead."""
 
-AsyncOnToolError: TypeAlias = "Callable[[ToolCall, Exception], str | Awaitable[str | None] | None]"
+AsyncOnToolError: TypeAlias = Callable[[ToolCall, Exception], str | Awaitable[str | None] | None]
 """Told of what a function raised; the text that it returns is told to the model instead."""
 
 

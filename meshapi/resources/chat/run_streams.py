@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 from meshapi._core.waiting import one_at_a_time, within
 from meshapi.errors import MeshAPIError
 from meshapi.resources.chat.chunks import ChatCompletionChunk
+from meshapi.resources.chat.events import ChatCompletionEvent, ChunkEvents
 from meshapi.resources.chat.run_steps import (
     AsyncOnToolError,
     InFlight,
@@ -27,10 +28,9 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
     from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
-    from meshapi.resources.chat.events import ChatCompletionEvent, ChunkEvents
     from meshapi.resources.chat.relay import AsyncServerSentEvents, ServerSentEvents
 
-ToolRunEvent: TypeAlias = "ChatCompletionEvent | ToolResult"
+ToolRunEvent: TypeAlias = ChatCompletionEvent | ToolResult
 """What a run tells: the events of its answers, and the results of its calls; see `event.type`."""
 
 
@@ -86,8 +86,6 @@ class ToolRunStream:
 
         Left and asked for again, it goes on where it was. It raises what the stream raises.
         """
-        from meshapi.resources.chat.events import ChunkEvents  # Few ask for them.
-
         told = self._told = self._told or ChunkEvents()
         if not self._closed:
             yield from told.told()
@@ -135,8 +133,8 @@ class ToolRunStream:
     def close(self) -> None:
         """Give up the rest and the connection; a loop over it ends, also in another thread.
 
-        A task ends at once. A thread waits for the question that it opens, or for the functions
-        that run, and gives nothing that comes of them.
+        A loop of a task ends at once; one of a thread waits for the question that it opens, or for
+        the functions that run, and gives nothing that comes of them.
         """
         self._closed = True
         try:
@@ -215,8 +213,6 @@ class AsyncToolRunStream:
 
         Left and asked for again, it goes on where it was. It raises what the stream raises.
         """
-        from meshapi.resources.chat.events import ChunkEvents  # Few ask for them.
-
         told = self._told = self._told or ChunkEvents()
         if not self._closed:
             for event in told.told():
@@ -268,8 +264,8 @@ class AsyncToolRunStream:
     async def close(self) -> None:
         """Give up the rest and the connection; a loop over it ends, also in another task.
 
-        A task ends at once. A thread waits for the question that it opens, or for the functions
-        that run, and gives nothing that comes of them.
+        A loop of a task ends at once; one of a thread waits for the question that it opens, or for
+        the functions that run, and gives nothing that comes of them.
         """
         self._closed = True
         if self._waiting and not self._waiting.expired():

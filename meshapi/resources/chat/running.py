@@ -14,7 +14,7 @@ from meshapi.resources.chat.messages import ChatMessage
 from meshapi.resources.chat.params import ChatCompletionParams
 from meshapi.resources.chat.replies import ChatCompletionChoice, ChatCompletionResponse
 from meshapi.resources.chat.runs import ToolResult, ToolRun
-from meshapi.resources.chat.toolbox import Given, PreparedCall, Toolbox
+from meshapi.resources.chat.toolbox import PreparedCall, Toolbox, ToolLike
 from meshapi.resources.chat.tools import Tool, ToolCall
 
 _CUT = {"length", "content_filter"}
@@ -30,7 +30,7 @@ class Running:
     def __init__(
         self,
         params: ChatCompletionParams[bool],
-        tools: Sequence[Given],
+        tools: Sequence[ToolLike],
         max_turns: int,
         options: CallOptions,
     ) -> None:
@@ -118,7 +118,8 @@ class Running:
         if not self._is_last and len(self._completions) >= self._max_turns:
             raise MaxTurnsExceeded(
                 f"The model still calls {ours[0].function.name} in its last turn: "
-                f"max_turns is {self._max_turns}",
+                f"max_turns is {self._max_turns}; `error.run` can be gone on with",
+                partial=completion,
                 meta=completion.meta,
             )
         self._due, self._kept = ours, []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -64,6 +65,8 @@ def adapter_of(output: TypeLike[T]) -> TypeAdapter[T]:
     given: object = output  # A checker would lose T below.
     if isinstance(given, TypeAdapter):
         return cast("TypeAdapter[T]", given)
+    if isinstance(given, str | BaseModel) or (is_dataclass(given) and not isinstance(given, type)):
+        raise InvalidRequest(f"Pass a type, such as list[int], not a {type(given).__name__}")
     try:
         return TypeAdapter(cast("type[T]", output))
     except Exception as problem:  # noqa: BLE001  # It raises whatever it stumbles over.

@@ -20,14 +20,16 @@ from meshapi.resources.chat.tools import Tool, ToolCall
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
-Given: TypeAlias = Callable[..., object] | FunctionTool
+ToolLike: TypeAlias = Callable[..., object] | FunctionTool
 """A function that a model may call, or the tool that was made of one."""
 
 
 class Toolbox:
     """The functions of a run, beside the tools that the caller answers alone."""
 
-    def __init__(self, given: Sequence[Given], own: Sequence[Tool | Mapping[str, object]]) -> None:
+    def __init__(
+        self, given: Sequence[ToolLike], own: Sequence[Tool | Mapping[str, object]]
+    ) -> None:
         """Describe the functions; `own` are the tools without one.
 
         Raises:
