@@ -846,14 +846,14 @@ OUTPUTS = [
 TOOLS = [
     Mutation(
         "What a model wrote wrongly never reaches a function",
-        CHAT + "functions.py",
+        CHAT + "signatures.py",
         'ConfigDict(extra="forbid", defer_build=True)',
         'ConfigDict(extra="ignore", defer_build=True)',
         "test_functions.py -k field_by_field",
     ),
     Mutation(
         "A default that has no form in JSON is in no schema",
-        CHAT + "functions.py",
+        CHAT + "signatures.py",
         "return {} if says_nan(document) else",
         "return",
         "test_functions.py -k annotation",
@@ -867,7 +867,7 @@ TOOLS = [
     ),
     Mutation(
         "An iterable is read before the function is called",
-        CHAT + "functions.py",
+        CHAT + "signatures.py",
         'schema = {**schema, "type": "list"}',
         "pass",
         "test_functions.py -k iterable",

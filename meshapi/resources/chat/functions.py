@@ -1,92 +1,24 @@
-"""Functions as tools: what a model is told of one, and how its arguments reach it."""
+"""Functions as tools: what a model is told of one, and how a call of it is bound."""
 
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, NotRequired, Required, Self, cast
+from collections.abc import Callable, Mapping
+from typing import Self
 
-from pydantic import ConfigDict, GetPydanticSchema, PrivateAttr, TypeAdapter, ValidationError
-from pydantic.errors import PydanticUndefinedAnnotation
-from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, from_json, to_json
-from typing_extensions import TypedDict, TypeIs
+from pydantic import PrivateAttr, ValidationError
 
-from meshapi._core.call import says_nan, summary
-from meshapi._core.checks import fields_of
+from meshapi._core.call import summary
 from meshapi._core.models import JSONObject
 from meshapi.errors import InvalidRequest, InvalidResponse
-from meshapi.resources.chat.docstrings import Docstring, read_docstring
-from meshapi.resources.chat.schemas import first_line, json_schema_of, words_of
+from meshapi.resources.chat.docstrings import read_docstring
+from meshapi.resources.chat.schemas import words_of
+from meshapi.resources.chat.signatures import Signature, called_by, inner_of, parameters_of
 from meshapi.resources.chat.strict import strict_schema
 from meshapi.resources.chat.tools import Tool, ToolCallFunction, ToolFunction
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MOST_PROBLEMS = 10
-_STARS: Mapping[object, str] = {
-    inspect.Parameter.VAR_POSITIONAL: "*",
-    inspect.Parameter.VAR_KEYWORD: "**",
-}
-_AT_RUN_TIME = "annotations must name what is there at run time, at the top of the module"
-_IN_JSON = "annotate its parameters with types that JSON has a form for"
-
-
-class Signature:
-    """A function, its parameters, and what reads its arguments from JSON."""
-
-    def __init__(self, function: Callable[..., object], name: str) -> None:
-        """Look at the parameters of a function; `name` is what errors call it.
-
-        Raises:
-            InvalidRequest: a model cannot call it as it is; the message says what to change.
-        """
-        self.function = function
-        self.name = name
-        self.parameters = _parameters(function, name)
-        self.adapter = _adapter(self.parameters, function, name)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Signature):
-            return NotImplemented
-        return (self.function, self.name) == (other.function, other.name)
-
-    __hash__ = None  # type: ignore[assignment]  # Whatever is called need not have one.
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, _memo: object) -> Self:
-        return self
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # What reads the arguments is made on the fly, so that it is no part of a pickle.
-        return type(self), (self.function, self.name)
-
-    def schema(self, docstring: Docstring) -> JSONObject:
-        """The JSON Schema of the arguments, with what is said of each and its default."""
-        schema = _json_schema(self.adapter, self.name)
-        properties = fields_of(schema.get("properties"))
-        for parameter in self.parameters:
-            field = fields_of(properties.get(parameter.name))
-            if said := docstring.parameters.get(parameter.name):
-                field.setdefault("description", said)
-            if parameter.default is not parameter.empty:
-                field.update(_default(parameter.default))
-        return schema
-
-    def bound(self, arguments: str) -> functools.partial[object]:
-        """Read arguments, and bind the function to them.
-
-        Raises:
-            pydantic.ValidationError: they do not fit.
-        """
-        given = self.adapter.validate_json(arguments or "{}")
-        in_order = [
-            given.pop(each.name, each.default)
-            for each in self.parameters
-            if each.kind is each.POSITIONAL_ONLY
-        ]
-        return functools.partial(self.function, *in_order, **given)
 
 
 class FunctionTool(Tool):
@@ -124,10 +56,10 @@ def tool_of(
         raise InvalidRequest(f"A tool is made of a function, not of {_kind(function)}")
     if not isinstance(strict, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # As checkers promise.
         raise InvalidRequest("strict must be True or False")
-    own_name = _said(_inner(function), "__name__")
+    own_name = _said(inner_of(function), "__name__")
     name = _checked_name(own_name if name is None else name, function)
     signature = Signature(function, name)
-    names = {each.name for each in _signature(_inner(function), name)}
+    names = {each.name for each in parameters_of(inner_of(function), name)}
     docstring = read_docstring(_doc(function), names)
     schema = signature.schema(docstring)
     facts: JSONObject = {"name": name, "parameters": schema}
@@ -157,14 +89,6 @@ def bound(tool: FunctionTool, call: ToolCallFunction) -> functools.partial[objec
     raise InvalidResponse(f"The arguments of {call.name} do not fit: {reason}")
 
 
-def is_async(function: Callable[..., object]) -> bool:
-    """Whether a call of it gives a coroutine, as far as can be seen before.
-
-    A wrapper is what it is itself: a plain one may wait for the async function that it wraps.
-    """
-    return any(map(inspect.iscoroutinefunction, (function, _called(function))))
-
-
 def signature_of(tool: FunctionTool) -> Signature:
     """What a tool calls.
 
@@ -187,21 +111,6 @@ def _told(problem: ValidationError) -> str:
 
 def _kind(value: object) -> str:
     return type(value).__name__
-
-
-def _inner(function: Callable[..., object]) -> Callable[..., object]:
-    return function.func if _is_partial(function) else function
-
-
-def _called(function: Callable[..., object]) -> Callable[..., object]:
-    """What runs when it is called: of an object its `__call__`."""
-    inner = _inner(function)
-    is_object = not inspect.isroutine(inner) and not inspect.isclass(inner)
-    return type(inner).__call__ if is_object else inner
-
-
-def _is_partial(function: Callable[..., object]) -> TypeIs[functools.partial[object]]:
-    return isinstance(function, functools.partial)
 
 
 def _checked_name(name: object, function: Callable[..., object]) -> str:
@@ -227,12 +136,12 @@ def _said(owner: object, attribute: str) -> str | None:
 
 def _doc(function: Callable[..., object]) -> str | None:
     """The docstring of a function; of an object that is called, that of its `__call__` first."""
-    inner = _inner(function)
+    inner = inner_of(function)
     if inspect.isroutine(inner):
         return _said(inner, "__doc__")
     if inspect.isclass(inner):
         return _doc_of_class(inner)
-    return _said(_called(inner), "__doc__") or _doc_of_class(type(inner))
+    return _said(called_by(inner), "__doc__") or _doc_of_class(type(inner))
 
 
 def _doc_of_class(kind: type) -> str | None:
@@ -250,91 +159,6 @@ def _described(facts: JSONObject, name: str) -> ToolFunction:
     raise InvalidRequest(f"{name} cannot be described to a model: {reason}")
 
 
-def _parameters(function: Callable[..., object], name: str) -> list[inspect.Parameter]:
-    """The parameters that a model gives; those that a partial has bound by name are not.
-
-    Raises:
-        InvalidRequest: they cannot be told, or there is no end of them, or of what it gives.
-    """
-    if inspect.isasyncgenfunction(_called(function)):
-        raise InvalidRequest(f"{name} is an async generator: return all that it gives, in a list")
-    bound = function.keywords if _is_partial(function) else {}
-    parameters = [each for each in _signature(function, name) if each.name not in bound]
-    for each in parameters:
-        if stars := _STARS.get(each.kind):
-            raise InvalidRequest(
-                f"{name} takes {stars}{each.name}, which no schema can name: "
-                "give each argument a parameter"
-            )
-        if isinstance(each.default, FieldInfo):
-            raise InvalidRequest(
-                f"The default of {name}({each.name}) is a Field: write Annotated[..., Field(...)]"
-            )
-    return parameters
-
-
-def _signature(function: Callable[..., object], name: str) -> Sequence[inspect.Parameter]:
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except Exception as problem:  # noqa: BLE001  # It may be a property: any code may run.
-        reason = first_line(problem)
-    raise InvalidRequest(
-        f"The signature of {name} cannot be read ({reason}): call it in a function of your own"
-    )
-
-
-def _adapter(
-    parameters: Sequence[inspect.Parameter], function: Callable[..., object], name: str
-) -> TypeAdapter[dict[str, Any]]:
-    # Not a BaseModel, where a parameter could not be called `json` or `model_config`.
-    made = cast("Callable[[str, dict[str, object]], Any]", TypedDict)
-    try:
-        kind = made(name, {each.name: _field(each) for each in parameters})
-        kind.__pydantic_config__ = ConfigDict(extra="forbid", defer_build=True)
-        kind.__module__ = getattr(_inner(function), "__module__", None) or ""
-        adapter = TypeAdapter[dict[str, Any]](kind)
-        adapter.rebuild(_types_namespace=_namespace(function))
-    except PydanticUndefinedAnnotation as problem:
-        reason, advice = first_line(problem), _AT_RUN_TIME
-    except Exception as problem:  # noqa: BLE001  # A type's own hooks may raise anything.
-        reason, advice = first_line(problem), _IN_JSON
-    else:
-        return adapter
-    raise InvalidRequest(f"{name} cannot be described to a model ({reason}): {advice}")
-
-
-def _namespace(function: Callable[..., object]) -> dict[str, Any]:
-    """The names that the annotations of a function's parameters are written with."""
-    called = _called(inspect.unwrap(_inner(function)))
-    if inspect.isclass(called):
-        called = getattr(called, "__init__")  # noqa: B009  # A checker cannot know whose it is.
-    return getattr(inspect.unwrap(called), "__globals__", {})
-
-
-def _field(parameter: inspect.Parameter) -> object:
-    is_bare = parameter.annotation is parameter.empty
-    annotation = object if is_bare else parameter.annotation
-    needed = Required if parameter.default is parameter.empty else NotRequired
-    return needed[Annotated[annotation, _AT_ONCE]]
-
-
-def _read_at_once(schema: Any) -> CoreSchema:
-    """Read an `Iterable` as a list: what pydantic makes of one finds its faults in the function."""
-    if schema["type"] == "generator":
-        schema = {**schema, "type": "list"}
-    elif "schema" in schema:
-        schema = {**schema, "schema": _read_at_once(schema["schema"])}
-    return cast("CoreSchema", schema)
-
-
-_AT_ONCE = GetPydanticSchema(lambda source, handler: _read_at_once(handler(source)))
-
-
-def _json_schema(adapter: TypeAdapter[dict[str, Any]], name: str) -> JSONObject:
-    schema = json_schema_of(adapter, name)
-    return {key: value for key, value in schema.items() if key != "title"}
-
-
 def _strict(schema: JSONObject, name: str) -> JSONObject:
     strict = strict_schema(schema)
     if strict is None:
@@ -343,12 +167,3 @@ def _strict(schema: JSONObject, name: str) -> JSONObject:
             "Annotate it more narrowly, or leave out strict=True"
         )
     return strict
-
-
-def _default(value: object) -> JSONObject:
-    """A default as the schema shows it; not at all where it has no form in JSON."""
-    try:
-        document = to_json(value)
-    except Exception:  # noqa: BLE001  # A value's own hooks may raise anything.
-        return {}
-    return {} if says_nan(document) else {"default": from_json(document)}

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING
 
-from meshapi.resources.chat.functions import is_async
 from meshapi.resources.chat.running import Running
 from meshapi.resources.chat.runs import ToolResult
+from meshapi.resources.chat.signatures import is_async
 from meshapi.resources.chat.toolbox import PreparedCall
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from pydantic_core import to_json
 from meshapi._core.call import says_nan
 from meshapi._core.checks import fields_of
 from meshapi.errors import InvalidRequest, InvalidResponse
-from meshapi.resources.chat.functions import FunctionTool, bound, is_async, signature_of, tool_of
+from meshapi.resources.chat.functions import FunctionTool, bound, signature_of, tool_of
 from meshapi.resources.chat.runs import ToolResult
 from meshapi.resources.chat.schemas import first_line, words_of
+from meshapi.resources.chat.signatures import is_async
 from meshapi.resources.chat.tools import Tool, ToolCall
 
 if TYPE_CHECKING:
