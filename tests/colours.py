@@ -14,11 +14,13 @@ from typing_extensions import Unpack
 from meshapi import (
     AsyncChatCompletionStream,
     AsyncMeshAPI,
+    AsyncToolRunStream,
     ChatCompletionChunk,
     ChatCompletionEvent,
     ChatCompletionParams,
     ChatCompletionStream,
     MeshAPI,
+    ToolRunStream,
 )
 from meshapi._core.settings import ClientOptions
 from meshapi.local import LocalGateway
@@ -26,6 +28,7 @@ from meshapi.local import LocalGateway
 T = TypeVar("T")
 Client: TypeAlias = MeshAPI | AsyncMeshAPI
 AnyStream: TypeAlias = ChatCompletionStream | AsyncChatCompletionStream
+AnyRunStream: TypeAlias = ToolRunStream | AsyncToolRunStream
 
 
 class Sync:
@@ -82,8 +85,8 @@ class Sync:
                 break
         return told
 
-    def frames_of(self, stream: AnyStream) -> list[bytes]:
-        assert isinstance(stream, ChatCompletionStream)
+    def frames_of(self, stream: AnyStream | AnyRunStream) -> list[bytes]:
+        assert isinstance(stream, (ChatCompletionStream, ToolRunStream))
         return list(stream.to_sse())
 
     def take(self, stream: AnyStream, count: int) -> list[ChatCompletionChunk]:
@@ -167,9 +170,9 @@ class Async(Sync):
         self._runner.run(collected())
         return kept
 
-    def frames_of(self, stream: AnyStream) -> list[bytes]:
+    def frames_of(self, stream: AnyStream | AnyRunStream) -> list[bytes]:
         async def collected() -> list[bytes]:
-            assert isinstance(stream, AsyncChatCompletionStream)
+            assert isinstance(stream, (AsyncChatCompletionStream, AsyncToolRunStream))
             return [frame async for frame in stream.to_sse()]
 
         return self._runner.run(collected())

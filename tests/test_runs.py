@@ -47,14 +47,13 @@ from meshapi import (
     UsageInfo,
 )
 from meshapi.local import LocalGateway
-from tests.colours import Client, Sync
+from tests.colours import AnyRunStream, Client, Sync
 from tests.pools import in_use
 from tests.wire_server import CHUNKED, WireServer, http_chunk, response
 
 QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
 OWN: dict[str, Any] = {"type": "function", "function": {"name": "own"}}
 Event: TypeAlias = ChatCompletionChunk | ToolResult
-AnyRunStream: TypeAlias = ToolRunStream | AsyncToolRunStream
 
 
 @pytest.fixture
@@ -1397,16 +1396,6 @@ def test_events_of_a_run_raise_what_the_run_does(colour: Sync, model: LocalGatew
     assert len(caught.value.run.pending) == 1
 
 
-def frames_of(colour: Sync, stream: AnyRunStream) -> list[bytes]:
-    if isinstance(stream, ToolRunStream):
-        return list(stream.to_sse())
-
-    async def collected() -> list[bytes]:
-        return [frame async for frame in stream.to_sse()]
-
-    return colour.settle(cast("list[bytes] | Awaitable[list[bytes]]", collected()))
-
-
 def test_a_run_is_sent_on_without_what_its_functions_gave(
     colour: Sync, model: LocalGateway
 ) -> None:
@@ -1416,7 +1405,7 @@ def test_a_run_is_sent_on_without_what_its_functions_gave(
     model.reply(tool_calls=[call("secret", of="Ann")])
     model.reply("Clear.")
 
-    frames = frames_of(colour, stream(colour.in_process(model), [secret]))
+    frames = colour.frames_of(stream(colour.in_process(model), [secret]))
 
     (result,) = [frame for frame in frames if frame.startswith(b"event:")]
     head, data, *_ = result.decode().split("\n")
@@ -1434,7 +1423,7 @@ def test_a_run_that_fails_is_sent_on_with_its_error(colour: Sync, model: LocalGa
     model.fail(402)
     client = colour.in_process(model, max_retries=0)
 
-    *_, error, done = frames_of(colour, stream(client, [weather]))
+    *_, error, done = colour.frames_of(stream(client, [weather]))
 
     assert json.loads(error.removeprefix(b"data: "))["error"]["code"] == "spend_limit_exceeded"
     assert done == b"data: [DONE]\n\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -37,7 +37,7 @@ class _Shown(BaseModel):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
         fields_set = self.model_fields_set
-        return ((k, _clipped(v)) for k, v in super().__repr_args__() if k in fields_set)
+        return ((k, clipped(v)) for k, v in super().__repr_args__() if k in fields_set)
 
     def __str__(self) -> str:
         return repr(self)
@@ -46,12 +46,13 @@ class _Shown(BaseModel):
 _SHOWN_LENGTH = 200
 
 
-def _clipped(value: object) -> object:
+def clipped(value: object) -> object:
+    """A value as a repr shows it: of a long text in it the beginning and the length."""
     if isinstance(value, str) and len(value) > _SHOWN_LENGTH:
         return f"{value[:_SHOWN_LENGTH]}... ({len(value)} characters)"
     if fields := fields_of(value):
-        return {name: _clipped(each) for name, each in fields.items()}
-    return [_clipped(each) for each in items_of(value)] or value
+        return {name: clipped(each) for name, each in fields.items()}
+    return [clipped(each) for each in items_of(value)] or value
 
 
 class Params(_Shown):
@@ -78,6 +79,16 @@ class Params(_Shown):
             return copy
         fields = {name: getattr(copy, name) for name in copy.model_fields_set}
         return type(self).model_validate({**fields, **update}, by_name=True)
+
+
+class OneClass:
+    """A generic model that stays one class: parametrised at run time, it would not pickle."""
+
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, parameter):  # It is for checkers.
+            """The class itself."""
+            return cls
 
 
 class Payload(_Shown):

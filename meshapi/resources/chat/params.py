@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, GetPydanticSchema, SerializeAsAny, Ta
 from typing_extensions import TypeVar
 
 from meshapi._core.checks import fields_of
-from meshapi._core.models import Flag, Number, Params, Text, Whole
+from meshapi._core.models import Flag, Number, OneClass, Params, Text, Whole
 from meshapi.resources.chat.formats import AudioOptions, ImageOptions, ResponseFormat
 from meshapi.resources.chat.messages import ChatMessage
 from meshapi.resources.chat.routing import (
@@ -69,7 +69,7 @@ Tools: TypeAlias = Annotated[
 """What a model may call: functions, as models or mappings, and tools of other kinds as mappings."""
 
 
-class ChatCompletionParams(Params, Generic[StreamFlag]):
+class ChatCompletionParams(OneClass, Params, Generic[StreamFlag]):
     """The body of `POST /v1/chat/completions`.
 
     What is not set is not sent, so that the defaults of the key, the template and the gateway hold.
@@ -217,12 +217,6 @@ class ChatCompletionParams(Params, Generic[StreamFlag]):
     user: Text | None = Field(default=None, max_length=256)
     """Names your end user for abuse monitoring: at most 256 characters (all sources; bound of 000
     and 003)."""
-
-    if not TYPE_CHECKING:
-
-        def __class_getitem__(cls, flag):
-            """Stay one class: a class parametrised at run time would not pickle."""
-            return cls
 
 
 def without_stream(params: ChatCompletionParams[bool]) -> ChatCompletionParams:

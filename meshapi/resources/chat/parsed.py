@@ -1,16 +1,17 @@
 """What `parse` gives: a whole completion, and the value that was read from it."""
 
-from typing import TYPE_CHECKING, Generic, cast
+from typing import Generic, cast
 
 from pydantic import PrivateAttr
 from typing_extensions import TypeVar
 
+from meshapi._core.models import OneClass
 from meshapi.resources.chat.replies import ChatCompletionResponse
 
 T_co = TypeVar("T_co", covariant=True)
 
 
-class ParsedCompletion(ChatCompletionResponse, Generic[T_co]):
+class ParsedCompletion(OneClass, ChatCompletionResponse, Generic[T_co]):
     """A whole answer, and in `parsed` the value that its text stands for."""
 
     _parsed: T_co = PrivateAttr()
@@ -19,12 +20,6 @@ class ParsedCompletion(ChatCompletionResponse, Generic[T_co]):
     def parsed(self) -> T_co:
         """The first answer's text, as the type that was asked for. Not part of a dump."""
         return self._parsed
-
-    if not TYPE_CHECKING:
-
-        def __class_getitem__(cls, parsed):
-            """Stay one class: a class parametrised at run time would not pickle."""
-            return cls
 
 
 T = TypeVar("T")

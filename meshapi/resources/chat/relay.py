@@ -125,10 +125,8 @@ class ServerSentEvents(_Relay):
         return answer
 
     def _let_go(self) -> None:
-        self._close()
         asked, self._asked = self._asked, None
-        if asked:
-            asked.put(None)
+        _end(self._close, asked)
 
     def __del__(self) -> None:
         if self._asked:  # The thread holds the frames, also while nobody waits for one.
@@ -207,9 +205,10 @@ def _answer_from(frames: Iterator[bytes], asked: SimpleQueue[_Answer | None]) ->
     _threads.pop(current_thread(), None)
 
 
-def _end(close: Callable[[], None], asked: SimpleQueue[_Answer | None]) -> None:
+def _end(close: Callable[[], None], asked: SimpleQueue[_Answer | None] | None) -> None:
     close()
-    asked.put(None)
+    if asked:
+        asked.put(None)
 
 
 @atexit.register

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-from meshapi._core.models import Payload
+from meshapi._core.models import Payload, clipped
 from meshapi.resources.chat.messages import ChatMessage
 from meshapi.resources.chat.params import ChatCompletionParams
 from meshapi.resources.chat.replies import ChatCompletionResponse, UsageInfo
@@ -32,7 +32,7 @@ class ToolResult:
     """Tells this event from those of a stream."""
 
     def __repr__(self) -> str:
-        facts = f"call={self.call.function.name!r}, content={_clipped(self.content)!r}"
+        facts = f"call={self.call.function.name!r}, content={clipped(self.content)!r}"
         return f"{type(self).__name__}({facts}, error={self.error!r})"
 
 
@@ -76,14 +76,7 @@ class ToolRun:
         counts = f"messages={len(self.messages)}, completions={len(self.completions)}"
         names = [each.function.name for each in self.pending]
         pending = f", pending={names}" if names else ""
-        return f"{type(self).__name__}({counts}, text={_clipped(self.text)!r}{pending})"
-
-
-_SHOWN_LENGTH = 60
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}..."
+        return f"{type(self).__name__}({counts}, text={clipped(self.text)!r}{pending})"
 
 
 def _usage_of(completion: ChatCompletionResponse) -> Mapping[str, Any]:
