@@ -18,11 +18,22 @@ if TYPE_CHECKING:
         ProviderError,
         ValidationErrorDetail,
     )
+    from meshapi._core.hooks import (
+        Hooks,
+        RequestHook,
+        RequestInfo,
+        ResponseHook,
+        ResponseInfo,
+        RetryHook,
+        RetryInfo,
+    )
     from meshapi._core.meta import Headers, Meta
+    from meshapi._core.rate_limit import RateLimit
     from meshapi._core.retry import RetryPolicy
     from meshapi._core.settings import ClientOptions, Timeout
     from meshapi._core.streams import AsyncStream, Stream
     from meshapi._core.token import AsyncTokenSource, TokenSource
+    from meshapi._core.totals import ClientTotals, Totals
     from meshapi.errors import (
         APIStatusError,
         BadRequest,
@@ -190,6 +201,7 @@ __all__ = [
     "ChatMessageContent",
     "ChatMessageRole",
     "ClientOptions",
+    "ClientTotals",
     "ComparisonEvent",
     "ComparisonModelOverride",
     "ComparisonParams",
@@ -215,6 +227,7 @@ __all__ = [
     "FunctionTool",
     "GatewayTimeout",
     "Headers",
+    "Hooks",
     "ImageContentPart",
     "ImageOptions",
     "ImageUrl",
@@ -246,16 +259,23 @@ __all__ = [
     "ProviderError",
     "ProviderNotAvailable",
     "ProviderPreferences",
+    "RateLimit",
     "RateLimitExceeded",
     "Reasoning",
     "ReasoningEffort",
     "ReasoningEvent",
     "RefusalEvent",
+    "RequestHook",
+    "RequestInfo",
     "ResponseFormat",
     "ResponseFormatJSONObject",
     "ResponseFormatJSONSchema",
     "ResponseFormatSchema",
     "ResponseFormatText",
+    "ResponseHook",
+    "ResponseInfo",
+    "RetryHook",
+    "RetryInfo",
     "RetryPolicy",
     "RetrySafety",
     "ServerError",
@@ -282,6 +302,7 @@ __all__ = [
     "ToolRun",
     "ToolRunEvent",
     "ToolRunStream",
+    "Totals",
     "Unauthorized",
     "UnknownContentPart",
     "UnprocessableEntity",
@@ -306,11 +327,22 @@ _NAMES_OF = {
         "ProviderError",
         "ValidationErrorDetail",
     ],
+    "_core.hooks": [
+        "Hooks",
+        "RequestHook",
+        "RequestInfo",
+        "ResponseHook",
+        "ResponseInfo",
+        "RetryHook",
+        "RetryInfo",
+    ],
     "_core.meta": ["Headers", "Meta"],
+    "_core.rate_limit": ["RateLimit"],
     "_core.retry": ["RetryPolicy"],
     "_core.settings": ["ClientOptions", "Timeout"],
     "_core.streams": ["AsyncStream", "Stream"],
     "_core.token": ["AsyncTokenSource", "TokenSource"],
+    "_core.totals": ["ClientTotals", "Totals"],
     "errors": [
         "APIStatusError",
         "BadRequest",

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast
 import httpx
 from typing_extensions import Unpack
 
+from meshapi._core.log import listen_to_environment
 from meshapi._core.retry import RetryPolicy
 from meshapi._core.settings import ClientOptions, Settings, Timeout
 from meshapi._core.token import AsyncTokenSource, Token, TokenSource
+from meshapi._core.totals import ClientTotals
 from meshapi.errors import ConfigurationError
 from meshapi.resources.chat.chat import AsyncChat, Chat
 
 if TYPE_CHECKING:
     from meshapi._core.connections.routes import NetworkOptions
+    from meshapi._core.hooks import Hooks
+    from meshapi._core.rate_limit import RateLimit
     from meshapi._core.transport import AsyncTransport, Transport
     from meshapi.resources.models import AsyncModels, Models
 
@@ -46,6 +50,8 @@ class MeshAPI:
         max_connections: how many connections there may be at once; 1000 unless given.
         max_response_bytes: the largest answer that is read, inflated; 64 MiB unless given.
         max_event_bytes: the largest event of a stream that is read; 32 MiB unless given.
+        hooks: functions that are told of every attempt.
+        rate_limit: a limit of the client's own on requests per minute and day.
 
     Raises:
         ConfigurationError: there is no token, or an argument cannot work.
@@ -70,9 +76,12 @@ class MeshAPI:
         max_connections: int | None = None,
         max_response_bytes: int | None = None,
         max_event_bytes: int | None = None,
+        hooks: Hooks | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         """Check the settings; nothing is sent yet."""
         secret, token = _masked(token), None
+        listen_to_environment()
         options = _given(
             base_url=base_url,
             token=secret,
@@ -83,6 +92,8 @@ class MeshAPI:
             api_version=api_version,
             max_response_bytes=max_response_bytes,
             max_event_bytes=max_event_bytes,
+            hooks=hooks,
+            rate_limit=rate_limit,
         )
         settings = Settings.load(options)
         network = _network(proxy, ssl_context, max_connections)
@@ -104,6 +115,11 @@ class MeshAPI:
         from meshapi.resources.models import Models  # Not all programs list them.
 
         return Models(self._transport)
+
+    @property
+    def totals(self) -> ClientTotals:
+        """What was used so far by this client and all that `with_options` made of it."""
+        return ClientTotals(self._transport.ledger)
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """A client with some settings changed, over the same connections and retry budget.
@@ -160,6 +176,8 @@ class AsyncMeshAPI:
         max_connections: how many connections there may be at once; 1000 unless given.
         max_response_bytes: the largest answer that is read, inflated; 64 MiB unless given.
         max_event_bytes: the largest event of a stream that is read; 32 MiB unless given.
+        hooks: functions that are told of every attempt.
+        rate_limit: a limit of the client's own on requests per minute and day.
 
     Raises:
         ConfigurationError: there is no token, or an argument cannot work.
@@ -184,9 +202,12 @@ class AsyncMeshAPI:
         max_connections: int | None = None,
         max_response_bytes: int | None = None,
         max_event_bytes: int | None = None,
+        hooks: Hooks | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         """Check the settings; nothing is sent yet."""
         secret, token = _masked(token), None
+        listen_to_environment()
         options = _given(
             base_url=base_url,
             token=secret,
@@ -197,6 +218,8 @@ class AsyncMeshAPI:
             api_version=api_version,
             max_response_bytes=max_response_bytes,
             max_event_bytes=max_event_bytes,
+            hooks=hooks,
+            rate_limit=rate_limit,
         )
         settings = Settings.load(options)
         network = _network(proxy, ssl_context, max_connections)
@@ -218,6 +241,11 @@ class AsyncMeshAPI:
         from meshapi.resources.models import AsyncModels  # Not all programs list them.
 
         return AsyncModels(self._transport)
+
+    @property
+    def totals(self) -> ClientTotals:
+        """What was used so far by this client and all that `with_options` made of it."""
+        return ClientTotals(self._transport.ledger)
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """A client with some settings changed, over the same connections and retry budget.

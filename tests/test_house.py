@@ -43,16 +43,23 @@ LAYERS = [
     "_core.models",
     "_core.fork",
     "_core.retry",
+    "_core.hooks",
+    "_core.rate_limit",
     "_core.token",
     "_core.settings",
+    "_core.log",
     "_core.envelope",
+    "_core.usage",
+    "_core.totals",
     "_core.call",
     "_core.events",
     "_core.reader",
     "_core.deadline",
+    "_core.waiting",
+    "_core.telling",
+    "_core.watch",
     "_core.inflate",
     "_core.exchange",
-    "_core.waiting",
     "_core.outgoing",
     "_core.incoming",
     "_core.connections.line",
@@ -139,7 +146,8 @@ def test_httpx_stays_inside(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=module_of)
 def test_only_the_shells_wait(path: Path) -> None:
-    waiting = {f"meshapi._core.{name}" for name in ("transport", "incoming", "waiting", "streams")}
+    shells = ("transport", "incoming", "waiting", "telling", "streams")
+    waiting = {f"meshapi._core.{name}" for name in shells}
     in_resources = ("meshapi.resources", "meshapi._client", "meshapi.local")
     below = "meshapi._core.connections"
     asynchronous = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Generic, TypedDict
+from typing import TYPE_CHECKING, Generic, TypedDict
 
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
@@ -18,6 +18,9 @@ from meshapi._core.retry import longest_wait
 from meshapi._core.settings import Timeout
 from meshapi._core.token import Token
 from meshapi.errors import APIStatusError, InvalidRequest, InvalidResponse, MeshAPIError
+
+if TYPE_CHECKING:
+    from meshapi._core.usage import Used
 
 
 class CallOptions(TypedDict, total=False):
@@ -49,6 +52,9 @@ class Call(Generic[PayloadT]):
     model: type[PayloadT]
     streams: bool = False
     idempotency_key: str | None = None
+    session_id: str | None = None
+    used: Callable[[PayloadT], Used] | None = None
+    """What tells how much an answer took; None where answers take nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Generic
+from collections.abc import Callable, Generator, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Self
 
 from meshapi._core.call import Call, Reply
 from meshapi._core.deadline import Deadline
@@ -16,13 +17,26 @@ from meshapi._core.models import PayloadT
 from meshapi._core.retry import Attempts, RetryBudget
 from meshapi._core.settings import Settings
 from meshapi._core.token import Token
+from meshapi._core.totals import Ledger
+from meshapi._core.watch import Watch, Watched
 from meshapi._version import __version__
-from meshapi.errors import DeadlineExceeded, InvalidResponse, RetrySafety
+from meshapi.errors import (
+    DeadlineExceeded,
+    InvalidResponse,
+    MeshAPIError,
+    RateLimitExceeded,
+    RetrySafety,
+)
 
 if TYPE_CHECKING:
+    from meshapi._core.hooks import ResponseInfo
+    from meshapi._core.rate_limit import RateLimit
     from meshapi._core.reader import Fold, StreamReader
 
 _MAX_ERROR_BYTES = 1024 * 1024
+
+# Whoever waits for a turn looks again after so many seconds: a place may have been given back.
+_LONGEST_STEP = 0.5
 
 _PYTHON = "{}.{}.{}".format(*sys.version_info)
 
@@ -42,6 +56,7 @@ class Exchange(Generic[PayloadT]):
         call: Call[PayloadT],
         settings: Settings,
         budget: RetryBudget,
+        ledger: Ledger,
         clock: Callable[[], float],
     ) -> None:
         """Start the clock."""
@@ -62,8 +77,10 @@ class Exchange(Generic[PayloadT]):
             "accept": "text/event-stream" if call.streams else "application/json",
             **settings.headers,
         }
+        key = None
         if call.body:
-            self._headers["idempotency-key"] = call.idempotency_key or os.urandom(16).hex()
+            key = self._headers["idempotency-key"] = call.idempotency_key or os.urandom(16).hex()
+        self.watch = Watch(call, settings, key, ledger, clock)
 
     def _first_limit(self) -> tuple[str, float]:
         limits = self.settings.timeout
@@ -76,6 +93,7 @@ class Exchange(Generic[PayloadT]):
         self.token = token
         self.attempts.count += 1
         self.headers, self._status_code = Headers(), None
+        self.watch.sending(self.attempts.count)
         return {
             **self._headers,
             "x-meshapi-attempt": str(self.attempts.count),
@@ -111,11 +129,61 @@ class Exchange(Generic[PayloadT]):
         """Whether the status says that no answer follows, but an error."""
         return (self._status_code or 0) >= 300
 
+    def turn(self, limit: RateLimit) -> Generator[float]:
+        """The waits until the client's own limit allows an attempt; closed early, it is given back.
+
+        Raises:
+            RateLimitExceeded: that would be after the deadline.
+        """
+        place = limit.reserve(self._clock())
+        try:
+            while wait := limit.wait(place, self._clock()):
+                self._check_turn(limit, wait)
+                yield min(wait, _LONGEST_STEP)
+        except BaseException:
+            limit.give_back(place)
+            raise
+
+    def _check_turn(self, limit: RateLimit, wait: float) -> None:
+        if wait < self.deadline.left:
+            return
+        raise RateLimitExceeded(
+            f"The client's own {limit!r} has no room for {wait:.1f} s, which is after the deadline",
+            status_code=429,
+            retry_after=wait,
+            retry_safety="not_sent",
+            meta=self.meta,
+        )
+
+    def tried(self, error: MeshAPIError | None = None) -> ResponseInfo | None:
+        """An attempt is over: what came of it, where somebody may ask for it."""
+        limit = self.settings.rate_limit
+        if limit and isinstance(error, RateLimitExceeded) and not error.provider_error:
+            limit.refused(error.retry_after or 0.0, self._clock())
+        if error or self.settings.hooks:
+            return self.watch.tried(self.meta, error)
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Tell those who watch that the call failed, if it did."""
+        if error is not None:
+            self.watch.failed(self.meta, error)
+
     def reader(self, fold: Fold[PayloadT]) -> StreamReader[PayloadT]:
         """What reads the stream that this call opened."""
         from meshapi._core.reader import StreamReader  # Not all programs stream.
 
         limit = self.settings.max_event_bytes
+        if self.watch.span:
+            fold = Watched(fold, self.watch.span)
         return StreamReader(self.call.model, fold, self.meta, self.token, max_event_bytes=limit)
 
     def too_late(self, safety: RetrySafety, limit: str | None = None) -> DeadlineExceeded:

@@ -26,6 +26,7 @@ from meshapi.errors import (
 if TYPE_CHECKING:
     from meshapi._core.meta import Meta
     from meshapi._core.token import Token
+    from meshapi._core.usage import Used
     from meshapi.resources.chat.replies import ChatCompletionResponse
 
 _MAX_PAGE_BYTES = 1024 * 1024
@@ -41,6 +42,11 @@ class Fold(Protocol[FoldedT]):
     @property
     def complete(self) -> bool:
         """Whether the answer is whole, so that the stream may end here."""
+        ...
+
+    @property
+    def used(self) -> Used:
+        """What the answer took, as far as it was told."""
         ...
 
     def add(self, event: FoldedT, /) -> None:
@@ -134,7 +140,7 @@ class StreamReader(Generic[PayloadT]):
         except (EventError, StreamInterrupted) as cut:
             if not was_complete:
                 raise self.interrupted(f"it was cut within an event ({cut})") from None
-        if not (self.done or self._fold.complete):
+        if not self.is_complete:
             raise self.interrupted("it ended too early") if self.events else self._no_stream()
 
     def cut(self, failure: MeshAPIError) -> MeshAPIError | None:
@@ -173,8 +179,18 @@ class StreamReader(Generic[PayloadT]):
         Raises:
             StreamInterrupted: neither `[DONE]` nor every finish_reason has come.
         """
-        if not (self.done or self._fold.complete):
+        if not self.is_complete:
             raise self.interrupted("it was left half-way")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether `[DONE]` or every finish_reason has come."""
+        return self.done or self._fold.complete
+
+    @property
+    def used(self) -> Used:
+        """What the answer took, as far as it was told."""
+        return self._fold.used
 
     @property
     def partial(self) -> ChatCompletionResponse | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from meshapi.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from meshapi._core.transport import AsyncTransport, Transport
+    from meshapi._core.usage import Used
 
 
 ParamsT = TypeVar("ParamsT", bound=Params)
@@ -52,6 +54,7 @@ def post(
     options: CallOptions,
     *,
     streams: bool = False,
+    used: Callable[[PayloadT], Used] | None = None,
 ) -> Call[PayloadT]:
     """Describe a POST of params, which must be of the class that the endpoint takes.
 
@@ -69,7 +72,15 @@ def post(
         model=model,
         streams=streams,
         idempotency_key=key,
+        session_id=_session_of(params, options),
+        used=used,
     )
+
+
+def _session_of(params: Params, options: CallOptions) -> str | None:
+    extra_body = options.get("extra_body") or {}
+    session = extra_body.get("session_id", getattr(params, "session_id", None))
+    return session if isinstance(session, str) else None
 
 
 def get(

@@ -7,13 +7,17 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 from urllib.parse import urlsplit
 
 from meshapi._core.checks import is_mapping, is_seconds, is_whole
 from meshapi._core.retry import RetryPolicy
 from meshapi._core.token import AsyncTokenSource, Token
 from meshapi.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from meshapi._core.hooks import Hooks
+    from meshapi._core.rate_limit import RateLimit
 
 DEFAULT_BASE_URL = "https://api.meshapi.ai"
 TOKEN_VARIABLES = ("MESHAPI_TOKEN", "MESHAPI_API_KEY")
@@ -86,6 +90,12 @@ class ClientOptions(TypedDict, total=False):
     max_event_bytes: int
     """The largest event of a stream that is read."""
 
+    hooks: Hooks | None
+    """Functions that are told of every attempt."""
+
+    rate_limit: RateLimit | None
+    """A limit of the client's own on requests per minute and day."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -98,6 +108,8 @@ class Settings:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     max_response_bytes: int = 64 * 1024 * 1024
     max_event_bytes: int = 32 * 1024 * 1024
+    hooks: Hooks | None = None
+    rate_limit: RateLimit | None = None
 
     @classmethod
     def load(cls, options: ClientOptions) -> Settings:
@@ -241,10 +253,28 @@ def _checked_size(size: object) -> int:
     return cast("int", size)
 
 
+def _checked_hooks(hooks: object) -> Hooks | None:
+    from meshapi._core.hooks import Hooks  # Few have any.
+
+    if hooks is not None and not isinstance(hooks, Hooks):
+        raise ConfigurationError("hooks must be Hooks(on_request=..., on_response=..., ...)")
+    return hooks
+
+
+def _checked_limit(limit: object) -> RateLimit | None:
+    from meshapi._core.rate_limit import RateLimit  # Few have one.
+
+    if limit is not None and not isinstance(limit, RateLimit):
+        raise ConfigurationError("rate_limit must be RateLimit(rpm=..., rpd=...)")
+    return limit
+
+
 _CHECKS: Mapping[str, Callable[[Any], object]] = {
     "base_url": _checked_url,
     "token": lambda token: (token if isinstance(token, Token) else Token(token)).check(),
     "retry": _checked_policy,
     "max_response_bytes": _checked_size,
     "max_event_bytes": _checked_size,
+    "hooks": _checked_hooks,
+    "rate_limit": _checked_limit,
 }

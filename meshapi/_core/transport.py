@@ -14,6 +14,7 @@ from collections.abc import (
     Callable,
     Generator,
 )
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
@@ -35,7 +36,9 @@ from meshapi._core.models import AnswerT, PayloadT
 from meshapi._core.outgoing import Departure, Outgoing
 from meshapi._core.retry import RetryBudget
 from meshapi._core.settings import ClientOptions, Settings
+from meshapi._core.telling import async_tell, tell
 from meshapi._core.token import Token
+from meshapi._core.totals import Ledger
 from meshapi._core.waiting import async_sleep, within
 from meshapi.errors import (
     ConnectionFailed,
@@ -89,9 +92,10 @@ class Transport:
         self.settings = settings
         self.owns_pool = True
         self.budget = RetryBudget()
+        self.ledger = Ledger()
 
     def with_options(self, options: ClientOptions) -> Transport:
-        """The same pool and budget under other settings; closing it closes nothing."""
+        """The same pool, budget and ledger under other settings; closing it closes nothing."""
         other = copy.copy(self)
         other.settings = self.settings.replaced(options)
         other.owns_pool = False
@@ -104,17 +108,21 @@ class Transport:
 
     def send(self, call: Call[AnswerT]) -> AnswerT:
         """Send a call and read its whole answer."""
-        exchange = _begin(self, call)
-        return self._persist(exchange, lambda: self._ask(exchange))
+        with _begin(self, call) as exchange:
+            answer = self._persist(exchange, lambda: self._ask(exchange))
+        exchange.watch.answered(call, answer)
+        return answer
 
     def open(self, call: Call[PayloadT], fold: Fold[PayloadT]) -> SyncOpened[PayloadT]:
         """Send a call and wait for the first event of its answer."""
-        exchange = _begin(self, call)
-        return self._persist(exchange, lambda: self._listen(exchange, fold))
+        with _begin(self, call) as exchange:
+            opened = self._persist(exchange, lambda: self._listen(exchange, fold))
+        exchange.watch.handed_over()
+        return opened
 
     def _persist(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
         try:
-            return attempt()
+            return self._try(exchange, attempt)
         except MeshAPIError as error:
             first = error
         return self._repeat(exchange, attempt, first)
@@ -126,12 +134,41 @@ class Transport:
             raise first
         from tenacity import Retrying  # Only who fails pays for this import.
 
-        for turn in Retrying(**exchange.attempts.rules(), sleep=self.sleep):
+        for turn in Retrying(
+            **exchange.attempts.rules(), sleep=lambda wait: self._rest(exchange, wait)
+        ):
             with turn:
                 if turn.retry_state.attempt_number == 1:
                     raise first
-                return attempt()
+                return self._try(exchange, attempt)
         raise first
+
+    def _rest(self, exchange: Exchange[PayloadT], wait: float) -> None:
+        retry = exchange.watch.repeats(wait)
+        if self.settings.hooks:
+            tell(self.settings.hooks.on_retry, retry)
+        self.sleep(wait)
+
+    def _try(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
+        self._take_turn(exchange)
+        try:
+            result = attempt()
+        except MeshAPIError as error:
+            self._end_attempt(exchange, error)
+            raise
+        self._end_attempt(exchange)
+        return result
+
+    def _take_turn(self, exchange: Exchange[PayloadT]) -> None:
+        if self.settings.rate_limit:
+            with closing(exchange.turn(self.settings.rate_limit)) as waits:
+                for wait in waits:
+                    self.sleep(wait)
+
+    def _end_attempt(self, exchange: Exchange[PayloadT], error: MeshAPIError | None = None) -> None:
+        response = exchange.tried(error)
+        if self.settings.hooks and response:
+            tell(self.settings.hooks.on_response, response)
 
     def _ask(self, exchange: Exchange[AnswerT]) -> AnswerT:
         response = self._head(exchange)
@@ -153,6 +190,8 @@ class Transport:
     def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
         token = self.settings.token
         outgoing = _outgoing(exchange, token if token.is_fixed else token.ask())
+        if self.settings.hooks:
+            tell(self.settings.hooks.on_request, exchange.watch.request)
         try:
             response = self.pool.send(outgoing)
         except FOREIGN as error:
@@ -189,9 +228,10 @@ class AsyncTransport:
         self.settings = settings
         self.owns_pool = True
         self.budget = RetryBudget()
+        self.ledger = Ledger()
 
     def with_options(self, options: ClientOptions) -> AsyncTransport:
-        """The same pool and budget under other settings; closing it closes nothing."""
+        """The same pool, budget and ledger under other settings; closing it closes nothing."""
         other = copy.copy(self)
         other.settings = self.settings.replaced(options)
         other.owns_pool = False
@@ -204,19 +244,23 @@ class AsyncTransport:
 
     async def send(self, call: Call[AnswerT]) -> AnswerT:
         """Send a call and read its whole answer."""
-        exchange = _begin(self, call)
-        return await self._persist(exchange, lambda: self._ask(exchange))
+        with _begin(self, call) as exchange:
+            answer = await self._persist(exchange, lambda: self._ask(exchange))
+        exchange.watch.answered(call, answer)
+        return answer
 
     async def open(self, call: Call[PayloadT], fold: Fold[PayloadT]) -> AsyncOpened[PayloadT]:
         """Send a call and wait for the first event of its answer."""
-        exchange = _begin(self, call)
-        return await self._persist(exchange, lambda: self._listen(exchange, fold))
+        with _begin(self, call) as exchange:
+            opened = await self._persist(exchange, lambda: self._listen(exchange, fold))
+        exchange.watch.handed_over()
+        return opened
 
     async def _persist(
         self, exchange: Exchange[PayloadT], attempt: Callable[[], Awaitable[ResultT]]
     ) -> ResultT:
         try:
-            return await attempt()
+            return await self._try(exchange, attempt)
         except MeshAPIError as error:
             first = error
         return await self._repeat(exchange, attempt, first)
@@ -231,12 +275,46 @@ class AsyncTransport:
             raise first
         from tenacity import AsyncRetrying  # Only who fails pays for this import.
 
-        async for turn in AsyncRetrying(**exchange.attempts.rules(), sleep=self.sleep):
+        async for turn in AsyncRetrying(
+            **exchange.attempts.rules(), sleep=lambda wait: self._rest(exchange, wait)
+        ):
             with turn:
                 if turn.retry_state.attempt_number == 1:
                     raise first
-                return await attempt()
+                return await self._try(exchange, attempt)
         raise first
+
+    async def _rest(self, exchange: Exchange[PayloadT], wait: float) -> None:
+        retry = exchange.watch.repeats(wait)
+        if self.settings.hooks:
+            await async_tell(self.settings.hooks.on_retry, retry, exchange.deadline.left)
+        await self.sleep(wait)
+
+    async def _try(
+        self, exchange: Exchange[PayloadT], attempt: Callable[[], Awaitable[ResultT]]
+    ) -> ResultT:
+        await self._take_turn(exchange)
+        try:
+            result = await attempt()
+        except MeshAPIError as error:
+            await self._end_attempt(exchange, error)
+            raise
+        await self._end_attempt(exchange)
+        return result
+
+    async def _take_turn(self, exchange: Exchange[PayloadT]) -> None:
+        if self.settings.rate_limit:
+            with closing(exchange.turn(self.settings.rate_limit)) as waits:
+                for wait in waits:
+                    await self.sleep(wait)
+
+    async def _end_attempt(
+        self, exchange: Exchange[PayloadT], error: MeshAPIError | None = None
+    ) -> None:
+        response = exchange.tried(error)
+        if self.settings.hooks and response:
+            left = exchange.deadline.left
+            await async_tell(self.settings.hooks.on_response, response, left)
 
     async def _ask(self, exchange: Exchange[AnswerT]) -> AnswerT:
         response = await self._head(exchange)
@@ -259,6 +337,9 @@ class AsyncTransport:
 
     async def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
         outgoing = _outgoing(exchange, await self._ask_token(exchange))
+        if self.settings.hooks:
+            request = exchange.watch.request
+            await async_tell(self.settings.hooks.on_request, request, exchange.deadline.left)
         try:
             async with within(exchange.deadline.left):
                 response = await self.pool.send(outgoing)
@@ -327,6 +408,7 @@ def _events(
         failure = reader.cut(failure_of(error, exchange))
     finally:
         response.close()
+        exchange.watch.ended(reader, failure)
     if failure:
         piece = event = None  # What a server said is no part of a traceback.
         raise failure.with_traceback(None)
@@ -361,13 +443,14 @@ async def _async_events(
         failure = reader.cut(failure_of(error, exchange))
     finally:
         await response.aclose()
+        exchange.watch.ended(reader, failure)
     if failure:
         piece = event = None  # What a server said is no part of a traceback.
         raise failure.with_traceback(None)
 
 
 def _begin(transport: Transport | AsyncTransport, call: Call[PayloadT]) -> Exchange[PayloadT]:
-    return Exchange(call, transport.settings, transport.budget, transport.clock)
+    return Exchange(call, transport.settings, transport.budget, transport.ledger, transport.clock)
 
 
 def _outgoing(exchange: Exchange[PayloadT], token: Token) -> Outgoing:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
 from meshapi._core.transport import AsyncTransport, Transport
 from meshapi._core.waiting import async_sleep
 
-# How long whoever begins to wait lets others begin, so that they wait together: in seconds.
+# Whoever begins to wait lets others begin, so that they wait together, and lets what is on its way
+# arrive: until nothing has come for so many seconds, or it has taken too long.
 _TOGETHER = 0.01
+_PATIENCE = 1.0
 
 
 class Clock:
@@ -29,6 +31,8 @@ class Clock:
         self._standing: float | None = None
         self.ahead = 0.0
         """By how many seconds it was moved."""
+        self.latest_request = 0.0
+        """When the latest request came, on the system's monotonic clock."""
 
     def time(self) -> float:
         """The moment, in seconds since 1970."""
@@ -95,14 +99,26 @@ def _monotonic() -> float:
 
 def _sleep(seconds: float) -> None:
     goals = _goals(seconds)
-    time.sleep(_TOGETHER)
+    for pause in _pauses():
+        time.sleep(pause)
     _reach(goals)
 
 
 async def _async_sleep(seconds: float) -> None:
     goals = _goals(seconds)
-    await async_sleep(_TOGETHER)
+    for pause in _pauses():
+        await async_sleep(pause)
     _reach(goals)
+
+
+def _pauses() -> Iterator[float]:
+    begun = time.monotonic()
+    yield _TOGETHER
+    while (now := time.monotonic()) < begun + _PATIENCE:
+        latest = max((clock.latest_request for clock in _open), default=0.0)
+        if latest <= now - _TOGETHER:
+            return
+        yield _TOGETHER
 
 
 def _goals(seconds: float) -> list[tuple[Clock, float]]:

@@ -1,6 +1,6 @@
 """`POST /v1/chat/compare`: ask several models at once, and let one judge their answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -24,8 +24,9 @@ from meshapi._core.models import (
 )
 from meshapi._core.resource import AsyncResource, Resource, post
 from meshapi._core.streams import AsyncStream, Stream
+from meshapi._core.usage import Used, together
 from meshapi.resources.chat.params import History
-from meshapi.resources.chat.replies import UsageInfo
+from meshapi.resources.chat.replies import UsageInfo, counted
 
 _PATH = "/v1/chat/compare"
 
@@ -204,12 +205,29 @@ class _ComparisonFold:
 
     def __init__(self) -> None:
         self.complete = False
+        self._usages: dict[str | None, UsageInfo] = {}
+
+    @property
+    def used(self) -> Used:
+        return _sum_of(self._usages.values())
 
     def add(self, event: ComparisonEvent, /) -> None:
         self.complete = event.event == "done"
+        # The last event may add up what others said before: it counts where none of them did.
+        if event.usage and not (self.complete and self._usages):
+            self._usages[event.model] = event.usage
 
     def partial(self, meta: Meta) -> None:
         """No part of a comparison is an answer."""
+
+
+def _used_by(comparison: ComparisonResponse) -> Used:
+    said = [*(each.usage for each in comparison.results), comparison.comparison_usage]
+    return _sum_of(usage for usage in said if usage)
+
+
+def _sum_of(usages: Iterable[UsageInfo]) -> Used:
+    return together(counted(usage, usage.cost) for usage in usages)
 
 
 class Compare(Resource):
@@ -269,7 +287,7 @@ class AsyncCompare(AsyncResource):
 
 
 def _whole(params: ComparisonParams, options: CallOptions) -> Call[ComparisonResponse]:
-    return post(_PATH, params, ComparisonParams, ComparisonResponse, options)
+    return post(_PATH, params, ComparisonParams, ComparisonResponse, options, used=_used_by)
 
 
 def _streamed(params: ComparisonParams, options: CallOptions) -> Call[ComparisonEvent]:

@@ -337,9 +337,10 @@ class AsyncChatCompletions(AsyncResource):
 def _whole(
     params: ChatCompletionParams[bool], options: CallOptions
 ) -> Call[ChatCompletionResponse]:
-    from meshapi.resources.chat.replies import ChatCompletionResponse
+    from meshapi.resources.chat.replies import ChatCompletionResponse, used_by
 
-    return post(_PATH, params, ChatCompletionParams, ChatCompletionResponse, options)
+    model = ChatCompletionResponse
+    return post(_PATH, params, ChatCompletionParams, model, options, used=used_by)
 
 
 def _begun(

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 from meshapi._core.checks import items_of
 from meshapi._core.meta import Meta
 from meshapi._core.models import JSONObject, Payload, with_meta
+from meshapi._core.usage import Used
 from meshapi.resources.chat.chunks import (
     ChatCompletionChunk,
     ChatCompletionChunkChoice,
@@ -16,7 +17,7 @@ from meshapi.resources.chat.chunks import (
     ToolCallDelta,
 )
 from meshapi.resources.chat.parts import TextContentPart
-from meshapi.resources.chat.replies import ChatCompletionResponse, UsageInfo
+from meshapi.resources.chat.replies import ChatCompletionResponse, UsageInfo, counted
 
 CallT = TypeVar("CallT")
 
@@ -55,6 +56,12 @@ class CompletionFold:
         """Whether every choice that began has ended."""
         choices = self._choices.values()
         return bool(choices) and all(choice.finished for choice in choices)
+
+    @property
+    def used(self) -> Used:
+        """What the completion took, as far as the chunks say."""
+        cost = self.usage.cost if self.usage else None
+        return counted(self.usage, self._fields.get("cost") if cost is None else cost)
 
     def add(self, chunk: ChatCompletionChunk) -> None:
         """Take the next chunk."""
@@ -113,6 +120,9 @@ class _Record:
 
     def join(self, name: str, piece: str) -> None:
         self._pieces.setdefault(name, []).append(piece)
+
+    def get(self, name: str) -> Any:
+        return self._fields.get(name)
 
     def result(self) -> dict[str, Any]:
         return self._fields | {name: "".join(pieces) for name, pieces in self._pieces.items()}

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 
 from meshapi._core.models import Answer, JSONObject, NullableText, Payload, Timestamp, null_reads_as
+from meshapi._core.usage import Used
 from meshapi.resources.chat.messages import ChatCompletionMessage, joined_text
 
 ChatCompletionChoiceFinishReason: TypeAlias = (
@@ -168,3 +169,16 @@ def told_cost(facts: CompletionFacts) -> Decimal | None:
     """US dollars, wherever the server says so."""
     usage = facts.usage
     return facts.cost if usage is None or usage.cost is None else usage.cost
+
+
+def used_by(facts: CompletionFacts) -> Used:
+    """What a completion took, as far as the server says."""
+    return counted(facts.usage, told_cost(facts))
+
+
+def counted(usage: UsageInfo | None, cost: Decimal | None) -> Used:
+    """Tokens and US dollars as they are added up."""
+    if usage is None:
+        return Used(cost=cost)
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    return Used(prompt, completion, usage.total_tokens or prompt + completion, cost)

@@ -1,0 +1,110 @@
+"""Hooks: functions of the user's that are told of every attempt, and can break none."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from meshapi._core.meta import Headers
+from meshapi.errors import ConfigurationError, MeshAPIError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestInfo:
+    """An attempt that is about to be sent."""
+
+    method: str
+    """`POST` or `GET`."""
+
+    path: str
+    """Which endpoint, such as `/v1/chat/completions`; without the base URL and the query."""
+
+    attempt: int
+    """1, and one more for each retry."""
+
+    streams: bool
+    """Whether the answer is asked for as a stream."""
+
+    idempotency_key: str | None
+    """The same for all attempts of a call, and another for each call; None of a GET."""
+
+    session_id: str | None
+    """The session that the call belongs to, if any."""
+
+    body_bytes: int
+    """How large the body is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseInfo:
+    """An attempt that is over; of a stream, one whose first event has come."""
+
+    request: RequestInfo
+    """What was sent: the very object that `on_request` was given."""
+
+    status_code: int | None
+    """The HTTP status; None where no answer came."""
+
+    request_id: str | None
+    """The header `x-request-id`."""
+
+    headers: Headers
+    """Every response header, by name in any case."""
+
+    elapsed: float
+    """Seconds from when it was sent."""
+
+    error: type[MeshAPIError] | None
+    """The class of the error that came of it; None of a good answer."""
+
+    code: str | int | None
+    """The wire's own code of the error, where the gateway gave one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryInfo:
+    """An attempt that failed and is repeated, before the wait."""
+
+    response: ResponseInfo
+    """What came of it: the very object that `on_response` was given."""
+
+    wait: float
+    """Seconds until the next attempt."""
+
+    server_named_wait: bool
+    """Whether the server asked for the wait; else it is the client's own."""
+
+
+RequestHook: TypeAlias = Callable[[RequestInfo], Awaitable[None] | None]
+ResponseHook: TypeAlias = Callable[[ResponseInfo], Awaitable[None] | None]
+RetryHook: TypeAlias = Callable[[RetryInfo], Awaitable[None] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """Functions that are told what a client does; on `AsyncMeshAPI` they may be async.
+
+    They only look: an exception in one is logged under `meshapi`, and the call goes on. They are
+    called where the call is made, so that a slow one delays it. An async one has as long as the
+    call has.
+
+    Raises:
+        ConfigurationError: one of them cannot be called.
+    """
+
+    on_request: RequestHook | None = None
+    """Called before each attempt is sent."""
+
+    on_response: ResponseHook | None = None
+    """Called after each attempt, whatever came of it; of a stream, with its first event."""
+
+    on_retry: RetryHook | None = None
+    """Called before each wait for another attempt."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be called."""
+        for name in ("on_request", "on_response", "on_retry"):
+            hook = getattr(self, name)
+            if hook is not None and not callable(hook):
+                raise ConfigurationError(f"{name} must be a function, not {type(hook).__name__}")
