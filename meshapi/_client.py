@@ -15,6 +15,7 @@ from typing_extensions import Unpack
 from meshapi._core.log import listen_to_environment
 from meshapi._core.retry import RetryPolicy
 from meshapi._core.settings import ClientOptions, Settings, Timeout
+from meshapi._core.telling import check_plain
 from meshapi._core.token import AsyncTokenSource, Token, TokenSource
 from meshapi._core.totals import ClientTotals
 from meshapi.errors import ConfigurationError
@@ -105,6 +106,7 @@ class MeshAPI:
         self._mount(Transport(pool, settings))
 
     def _mount(self, transport: Transport) -> None:
+        check_plain(transport.settings.hooks)
         self._transport = transport
         self.chat = Chat(transport)
         vars(self).pop("models", None)  # A copy must not keep the one it was copied with.

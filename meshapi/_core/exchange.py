@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self
 
+from meshapi._core import log
 from meshapi._core.call import Call, Reply
 from meshapi._core.deadline import Deadline
 from meshapi._core.inflate import ACCEPTED
@@ -29,7 +30,7 @@ from meshapi.errors import (
 )
 
 if TYPE_CHECKING:
-    from meshapi._core.hooks import ResponseInfo
+    from meshapi._core.hooks import RequestInfo, ResponseInfo
     from meshapi._core.rate_limit import RateLimit
     from meshapi._core.reader import Fold, StreamReader
 
@@ -88,6 +89,10 @@ class Exchange(Generic[PayloadT]):
             return "first_event", limits.first_event
         return "total", limits.total
 
+    def next_request(self) -> RequestInfo:
+        """The next attempt, for those who are told of it before it leaves."""
+        return self.watch.request(self.attempts.count + 1)
+
     def next_headers(self, token: Token) -> dict[str, str]:
         """Begin the next attempt: the headers it is sent with."""
         self.token = token
@@ -137,6 +142,7 @@ class Exchange(Generic[PayloadT]):
         """
         place = limit.reserve(self._clock())
         try:
+            self.watch.queued(limit.wait(place, self._clock()))
             while wait := limit.wait(place, self._clock()):
                 self._check_turn(limit, wait)
                 yield min(wait, _LONGEST_STEP)
@@ -160,7 +166,7 @@ class Exchange(Generic[PayloadT]):
         limit = self.settings.rate_limit
         if limit and isinstance(error, RateLimitExceeded) and not error.provider_error:
             limit.refused(error.retry_after or 0.0, self._clock())
-        if error or self.settings.hooks:
+        if error or self.settings.hooks or log.is_on():
             return self.watch.tried(self.meta, error)
         return None
 

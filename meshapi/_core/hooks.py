@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from meshapi._core.meta import Headers
@@ -49,7 +49,7 @@ class ResponseInfo:
     request_id: str | None
     """The header `x-request-id`."""
 
-    headers: Headers
+    headers: Headers = field(repr=False)
     """Every response header, by name in any case."""
 
     elapsed: float
@@ -86,18 +86,19 @@ class Hooks:
     """Functions that are told what a client does; on `AsyncMeshAPI` they may be async.
 
     They only look: an exception in one is logged under `meshapi`, and the call goes on. They are
-    called where the call is made, so that a slow one delays it. An async one has as long as the
-    call has.
+    called in the thread or task of the call, so that a slow one delays it. An async one is ended
+    with the deadline of the call, and cancelled with the call.
 
     Raises:
         ConfigurationError: one of them cannot be called.
     """
 
     on_request: RequestHook | None = None
-    """Called before each attempt is sent."""
+    """Called right before each attempt is sent, once there is a token and room for it."""
 
     on_response: ResponseHook | None = None
-    """Called after each attempt, whatever came of it; of a stream, with its first event."""
+    """Called after each attempt, whatever came of it, unless the call was cancelled in it; of a
+    stream, once its first event came or it failed before."""
 
     on_retry: RetryHook | None = None
     """Called before each wait for another attempt."""

@@ -75,6 +75,8 @@ class StreamReader(Generic[PayloadT]):
         self.meta = meta
         self.events = 0
         self.done = False
+        self.is_left = False
+        """Whether the caller ends it, so that nothing that breaks from now on is a failure."""
         self._ended = False
         self._model = model
         self._validate = validator_of(model)
@@ -144,10 +146,10 @@ class StreamReader(Generic[PayloadT]):
             raise self.interrupted("it ended too early") if self.events else self._no_stream()
 
     def cut(self, failure: MeshAPIError) -> MeshAPIError | None:
-        """Tell what a failure means here: once the answer is whole, a lost connection is none."""
+        """Tell what a failure means here: once it is whole or left, a lost connection is none."""
         if self._ended or not isinstance(failure, (ConnectionFailed, InvalidResponse)):
             return failure
-        if self._fold.complete:
+        if self._fold.complete or self.is_left:
             return None
         if isinstance(failure, DeadlineExceeded):
             return self._in_stream(failure)

@@ -81,6 +81,7 @@ class Stream(Generic[PayloadT]):
         try:
             self._opened.events.close()
         except ValueError:  # Another thread is waiting for the next event: end its wait.
+            self._opened.reader.is_left = True
             self._opened.abort()
 
     def _check_left_on_purpose(self) -> None:
@@ -194,6 +195,7 @@ class AsyncStream(Generic[PayloadT]):
         try:
             await self._opened.events.aclose()
         except RuntimeError:  # Another task is waiting for the next event: end its wait.
+            self._opened.reader.is_left = True
             await self._opened.abort()
 
     def _check_left_on_purpose(self) -> None:

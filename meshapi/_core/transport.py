@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 import httpx
 
 from meshapi._core.call import Call, Reply, read_answer, read_failure
+from meshapi._core.deadline import Deadline
 from meshapi._core.exchange import Body, Exchange
 from meshapi._core.incoming import (
     FOREIGN,
@@ -117,7 +118,7 @@ class Transport:
         """Send a call and wait for the first event of its answer."""
         with _begin(self, call) as exchange:
             opened = self._persist(exchange, lambda: self._listen(exchange, fold))
-        exchange.watch.handed_over()
+        exchange.watch.handed_over(exchange.meta)
         return opened
 
     def _persist(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
@@ -146,7 +147,9 @@ class Transport:
     def _rest(self, exchange: Exchange[PayloadT], wait: float) -> None:
         retry = exchange.watch.repeats(wait)
         if self.settings.hooks:
+            pause = Deadline(wait, self.clock)
             tell(self.settings.hooks.on_retry, retry)
+            wait = pause.left
         self.sleep(wait)
 
     def _try(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
@@ -189,9 +192,10 @@ class Transport:
 
     def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
         token = self.settings.token
-        outgoing = _outgoing(exchange, token if token.is_fixed else token.ask())
+        token = token if token.is_fixed else token.ask()
         if self.settings.hooks:
-            tell(self.settings.hooks.on_request, exchange.watch.request)
+            tell(self.settings.hooks.on_request, exchange.next_request())
+        outgoing = _outgoing(exchange, token)
         try:
             response = self.pool.send(outgoing)
         except FOREIGN as error:
@@ -253,7 +257,7 @@ class AsyncTransport:
         """Send a call and wait for the first event of its answer."""
         with _begin(self, call) as exchange:
             opened = await self._persist(exchange, lambda: self._listen(exchange, fold))
-        exchange.watch.handed_over()
+        exchange.watch.handed_over(exchange.meta)
         return opened
 
     async def _persist(
@@ -287,7 +291,9 @@ class AsyncTransport:
     async def _rest(self, exchange: Exchange[PayloadT], wait: float) -> None:
         retry = exchange.watch.repeats(wait)
         if self.settings.hooks:
+            pause = Deadline(wait, self.clock)
             await async_tell(self.settings.hooks.on_retry, retry, exchange.deadline.left)
+            wait = pause.left
         await self.sleep(wait)
 
     async def _try(
@@ -336,10 +342,11 @@ class AsyncTransport:
         return Opened(reader, [] if first is None else [first], events, response.aclose)
 
     async def _head(self, exchange: Exchange[PayloadT]) -> httpx.Response:
-        outgoing = _outgoing(exchange, await self._ask_token(exchange))
+        token = await self._ask_token(exchange)
         if self.settings.hooks:
-            request = exchange.watch.request
-            await async_tell(self.settings.hooks.on_request, request, exchange.deadline.left)
+            left = exchange.deadline.left
+            await async_tell(self.settings.hooks.on_request, exchange.next_request(), left)
+        outgoing = _outgoing(exchange, token)
         try:
             async with within(exchange.deadline.left):
                 response = await self.pool.send(outgoing)
@@ -407,8 +414,10 @@ def _events(
     except FOREIGN as error:
         failure = reader.cut(failure_of(error, exchange))
     finally:
-        response.close()
-        exchange.watch.ended(reader, failure)
+        try:
+            response.close()
+        finally:
+            exchange.watch.ended(reader, failure)
     if failure:
         piece = event = None  # What a server said is no part of a traceback.
         raise failure.with_traceback(None)
@@ -442,8 +451,10 @@ async def _async_events(
     except FOREIGN as error:
         failure = reader.cut(failure_of(error, exchange))
     finally:
-        await response.aclose()
-        exchange.watch.ended(reader, failure)
+        try:
+            await response.aclose()
+        finally:
+            exchange.watch.ended(reader, failure)
     if failure:
         piece = event = None  # What a server said is no part of a traceback.
         raise failure.with_traceback(None)

@@ -27,3 +27,11 @@ async def async_sleep(seconds: float) -> None:
     import asyncio
 
     await asyncio.sleep(seconds)
+
+
+def was_cancelled_alone(error: BaseException) -> bool:
+    """Whether what was awaited was cancelled, and not the task that awaits it."""
+    import asyncio
+
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and not (task and task.cancelling())

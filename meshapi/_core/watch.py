@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol
 
 from meshapi._core import log
 from meshapi._core.call import Call
+from meshapi._core.fork import Process
 from meshapi._core.meta import Meta
 from meshapi._core.models import AnswerT, Payload, PayloadT
 from meshapi._core.settings import Settings
@@ -44,6 +46,22 @@ class Telemetry(Protocol):
         ...
 
 
+class _Attempt:
+    """A request that was sent, until its line is written."""
+
+    __slots__ = ("begun", "end", "error", "number", "response")
+
+    def __init__(self, number: int, begun: float) -> None:
+        """Nothing came of it yet."""
+        self.number = number
+        self.begun = begun
+        self.response: ResponseInfo | None = None
+        """What came of it, where somebody asked."""
+        self.error: MeshAPIError | None = None
+        self.end: tuple[StreamReader[Any], MeshAPIError | None] | None = None
+        """How its stream ended before it was handed over."""
+
+
 class Watch:
     """Tells those who watch what becomes of one call."""
 
@@ -65,37 +83,29 @@ class Watch:
         self._key = idempotency_key
         self._ledger = ledger
         self._clock = clock
-        self._attempt = 0
-        self._begun = 0.0
         self._request: RequestInfo | None = None
-        self._response: ResponseInfo | None = None
-        self._is_sent = False
-        self._is_wait_named = False
-        self._is_logged = True
+        self._attempt: _Attempt | None = None
+        """What is on its way; None where nothing is."""
         self._is_handed_over = False
-        self._early_end: tuple[StreamReader[Any], MeshAPIError | None] | None = None
+        self._process = Process.generation
         ledger.begun(self._session)
 
-    def sending(self, attempt: int) -> None:
-        """An attempt begins."""
-        self._attempt = attempt
-        self._begun = self._clock()
-        self._request = self._response = self._early_end = None
-        self._is_sent = True
-        self._is_logged = False
-        self._ledger.sent(self._session, attempt)
+    def queued(self, wait: float) -> None:
+        """An attempt waits for its turn."""
+        if wait and log.is_at_debug():
+            method, path, *_ = self._about
+            log.queue(method, path, wait)
 
-    @property
-    def request(self) -> RequestInfo:
-        """The attempt as it is sent."""
-        if self._request is None:
+    def request(self, number: int) -> RequestInfo:
+        """An attempt as it is to be sent: the same object however often it is asked for."""
+        if self._request is None or self._request.attempt != number:
             from meshapi._core.hooks import RequestInfo  # Few ask for it.
 
             method, path, streams, body_bytes = self._about
             self._request = RequestInfo(
                 method=method,
                 path=path,
-                attempt=self._attempt,
+                attempt=number,
                 streams=streams,
                 idempotency_key=self._key,
                 session_id=self._session,
@@ -103,43 +113,43 @@ class Watch:
             )
         return self._request
 
+    def sending(self, number: int) -> None:
+        """An attempt leaves."""
+        self._attempt = _Attempt(number, self._clock())
+        self._ledger.sent(self._session, number)
+
     def tried(self, meta: Meta, error: MeshAPIError | None) -> ResponseInfo | None:
         """The attempt is over, and what came of it; None where nothing was sent."""
-        if not self._is_sent:
+        attempt = self._attempt
+        if attempt is None:
             return None
-        self._is_sent = False
-        self._is_wait_named = error is not None and error.retry_after is not None
-        self._response = self._info(meta, error)
-        return self._response
-
-    def _info(self, meta: Meta, error: BaseException | None = None) -> ResponseInfo:
-        from meshapi._core.hooks import ResponseInfo  # Few ask for it.
-
-        return ResponseInfo(
-            request=self.request,
-            status_code=meta.status_code,
-            request_id=meta.request_id,
-            headers=meta.headers,
-            elapsed=self._clock() - self._begun,
-            error=type(error) if isinstance(error, MeshAPIError) else None,
-            code=error.code if isinstance(error, APIStatusError) else None,
-        )
+        attempt.error = error
+        attempt.response = self._response(attempt, meta, error)
+        return attempt.response
 
     def repeats(self, wait: float) -> RetryInfo:
         """The attempt failed, and after a wait there is another."""
         from meshapi._core.hooks import RetryInfo  # Only who fails asks for it.
 
-        assert self._response is not None
-        asked = ", as the server asked" if self._is_wait_named else ""
-        self._log(self._response, f"{log.reason(self._response)}, again in {wait:.2f} s{asked}")
-        return RetryInfo(response=self._response, wait=wait, server_named_wait=self._is_wait_named)
+        attempt, self._attempt = self._attempt, None
+        assert attempt, "What was not sent is not repeated"
+        assert attempt.response
+        assert attempt.error
+        retry = RetryInfo(
+            response=attempt.response,
+            wait=wait,
+            server_named_wait=attempt.error.retry_after is not None,
+        )
+        if log.is_on():
+            log.attempt(attempt.response, type(attempt.error), retry=retry)
+        return retry
 
     def answered(self, call: Call[AnswerT], answer: AnswerT) -> None:
         """The whole answer came."""
         if call.used:
             self._ledger.used(self._session, call.used(answer))
-        if log.is_on():
-            self._log(self._info(answer.meta))
+        if self._attempt and log.is_on():
+            log.attempt(self._attempt.response or self._response(self._attempt, answer.meta, None))
         if self.span:
             self.span.end(answer.meta, answer, None)
 
@@ -147,44 +157,69 @@ class Watch:
         """The call failed, or was given up."""
         if isinstance(error, MeshAPIError):
             self._ledger.failed(self._session, type(error))
-        if log.is_on() and not self._is_logged:
-            response = self._response or self._info(meta, error)
-            self._log(response, log.reason(response) or type(error).__name__)
+        if self._attempt and log.is_on():
+            response = self._attempt.response or self._response(self._attempt, meta, error)
+            log.attempt(response, response.error or type(error))
         if self.span:
             self.span.end(meta, None, error)
 
-    def handed_over(self) -> None:
+    def handed_over(self, meta: Meta) -> None:
         """The stream is open, and goes to the caller."""
+        attempt = self._attempt
+        assert attempt, "A stream was asked for"
         self._is_handed_over = True
+        if log.is_at_debug():
+            log.opening(attempt.response or self._response(attempt, meta, None))
         if self.span:
             self.span.handed_over()
-        if self._early_end:
-            self._tell_end(*self._early_end)
-            self._early_end = None
+        if attempt.end:
+            self.ended(*attempt.end)
 
     def ended(self, reader: StreamReader[Any], failure: MeshAPIError | None) -> None:
         """The stream is over: complete, failed or left. Before it is open, it may be repeated."""
-        if self._is_handed_over:
-            self._tell_end(reader, failure)
-        else:
-            self._early_end = reader, failure
-
-    def _tell_end(self, reader: StreamReader[Any], failure: MeshAPIError | None) -> None:
+        if self._process != Process.generation:
+            return  # It goes on in the process that opened it.
+        attempt = self._attempt
+        assert attempt, "A stream was asked for"
+        if not self._is_handed_over:
+            attempt.end = reader, failure
+            return
         self._ledger.used(self._session, reader.used)
         if failure:
             self._ledger.failed(self._session, type(failure))
         if log.is_on():
-            response = self._info(reader.meta, failure)
-            left = "" if reader.is_complete else "left half-way"
-            self._log(response, log.reason(response) or left, events=reader.events)
+            # At the end of a program nothing can be imported: this was made when it opened.
+            opened = attempt.response or self._response(attempt, reader.meta, None)
+            seconds, kind = self._clock() - attempt.begun, _class_of(failure)
+            log.attempt(
+                replace(opened, elapsed=seconds, error=kind, code=_code_of(failure)),
+                kind,
+                events=reader.events,
+                is_left=failure is None and not reader.is_complete,
+            )
         if self.span:
             self.span.end(reader.meta, reader.partial, failure)
 
-    def _log(self, response: ResponseInfo, outcome: str = "", *, events: int | None = None) -> None:
-        if not log.is_on():
-            return
-        self._is_logged = True
-        log.write(response, outcome, events)
+    def _response(self, attempt: _Attempt, meta: Meta, error: BaseException | None) -> ResponseInfo:
+        from meshapi._core.hooks import ResponseInfo  # Few ask for it.
+
+        return ResponseInfo(
+            request=self.request(attempt.number),
+            status_code=meta.status_code,
+            request_id=meta.request_id,
+            headers=meta.headers,
+            elapsed=self._clock() - attempt.begun,
+            error=_class_of(error),
+            code=_code_of(error),
+        )
+
+
+def _class_of(error: BaseException | None) -> type[MeshAPIError] | None:
+    return type(error) if isinstance(error, MeshAPIError) else None
+
+
+def _code_of(error: BaseException | None) -> str | int | None:
+    return error.code if isinstance(error, APIStatusError) else None
 
 
 class Watched(Generic[PayloadT]):
