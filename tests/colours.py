@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Literal, TypeAlias, TypeVar, cast
 
 import httpx
@@ -46,6 +47,12 @@ class Sync:
     def mocked(self, answer: Callable[[httpx.Request], httpx.Response]) -> object:
         """An httpx client of the user's own, answering from memory."""
         return httpx.Client(transport=httpx.MockTransport(answer))
+
+    @contextmanager
+    def lent(self, *, wanted: bool = True) -> Generator[object]:
+        """An httpx client of the user's own, over real sockets; None where none is wanted."""
+        with httpx.Client() as client:
+            yield client if wanted else None
 
     def settle(self, value: T | Awaitable[T]) -> T:
         return cast("T", value)
@@ -119,6 +126,12 @@ class Async(Sync):
 
     def mocked(self, answer: Callable[[httpx.Request], httpx.Response]) -> object:
         return httpx.AsyncClient(transport=httpx.MockTransport(answer))
+
+    @contextmanager
+    def lent(self, *, wanted: bool = True) -> Generator[object]:
+        client = httpx.AsyncClient()
+        yield client if wanted else None
+        self._runner.run(client.aclose())
 
     def settle(self, value: T | Awaitable[T]) -> T:
         async def awaited() -> T:

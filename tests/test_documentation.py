@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,16 @@ BLOCKS = [
 def _served(gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESHAPI_BASE_URL", gateway.base_url)
     monkeypatch.setenv("MESHAPI_TOKEN", gateway.token)
+
+
+@pytest.fixture(autouse=True)
+def _logging_of_its_own() -> Iterator[None]:
+    """What a block or an example sets up for its log is gone after it."""
+    root, ours = logging.getLogger(), logging.getLogger("meshapi")
+    handlers, root.handlers[:] = root.handlers[:], []
+    yield
+    root.handlers[:] = handlers
+    ours.setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize("block", BLOCKS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import assert_never, assert_type
 
@@ -28,6 +28,7 @@ from meshapi import (
     ContentEvent,
     DoneEvent,
     FunctionTool,
+    Hooks,
     MaxTurnsExceeded,
     MeshAPI,
     MeshAPIError,
@@ -37,7 +38,12 @@ from meshapi import (
     ParsedCompletionStream,
     ReasoningEvent,
     RefusalEvent,
+    RequestHook,
+    RequestInfo,
     ResponseFormatJSONSchema,
+    ResponseInfo,
+    RetryHook,
+    RetryInfo,
     ServerSentEvents,
     Timeout,
     Tool,
@@ -55,6 +61,33 @@ from meshapi import (
 client = MeshAPI()
 async_client = AsyncMeshAPI()
 history: list[dict[str, str]] = [{"role": "user", "content": "Hi"}]
+
+
+def hooks() -> None:
+    async def send(response: ResponseInfo) -> None: ...
+
+    def show(response: ResponseInfo) -> None: ...
+
+    AsyncMeshAPI(hooks=Hooks(on_response=send))
+    MeshAPI(hooks=Hooks(on_response=show))
+    client.with_options(hooks=None)
+    Hooks(on_request=show)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # It is told of requests.
+    Hooks(on_request=lambda request: print(assert_type(request, RequestInfo)))
+    Hooks(on_retry=lambda retry: print(assert_type(retry.response, ResponseInfo)))
+    assert_type(Hooks().on_request, RequestHook | None)
+    assert_type(Hooks().on_response, Callable[[ResponseInfo], Awaitable[None] | None] | None)
+    assert_type(Hooks().on_retry, RetryHook | None)
+
+
+def told(request: RequestInfo, response: ResponseInfo, retry: RetryInfo) -> None:
+    assert_type(request.idempotency_key, str | None)
+    assert_type(response.request, RequestInfo)
+    assert_type(response.status_code, int | None)
+    assert_type(response.headers["x-request-id"], str)
+    assert_type(response.error, type[MeshAPIError] | None)
+    assert_type(response.code, str | int | None)
+    assert_type(retry.response, ResponseInfo)
+    assert_type(retry.wait, float)
 
 
 def whole() -> None:
