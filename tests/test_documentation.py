@@ -7,7 +7,6 @@ import re
 import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +34,15 @@ def _served(gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESHAPI_TOKEN", gateway.token)
 
 
-@pytest.fixture(autouse=True)
-def _logging_of_its_own() -> Iterator[None]:
-    """What a block or an example sets up for its log is gone after it."""
+def run(path: Path) -> None:
+    """Run a script; what it sets up for its log is gone after it."""
     root, ours = logging.getLogger(), logging.getLogger("meshapi")
     handlers, root.handlers[:] = root.handlers[:], []
-    yield
-    root.handlers[:] = handlers
-    ours.setLevel(logging.NOTSET)
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    finally:
+        root.handlers[:] = handlers
+        ours.setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -50,7 +50,7 @@ def test_a_block_of_the_documentation_runs(block: str, tmp_path: Path) -> None:
     script = tmp_path / "block.py"
     script.write_text(block)
 
-    runpy.run_path(str(script), run_name="__main__")
+    run(script)
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_the_errors_of_the_readme_are_caught(
     script = tmp_path / "block.py"
     script.write_text(block.replace("max_retries=1", "max_retries=0"))
 
-    runpy.run_path(str(script), run_name="__main__")
+    run(script)
 
     assert words in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_short_and_runs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(path), run_name="__main__")
+    run(path)
 
     assert capsys.readouterr().out.strip()
     lines = path.read_text().splitlines()
@@ -91,7 +91,7 @@ def test_the_app_of_the_page_on_testing_is_quoted_whole_and_its_tests_pass() -> 
     page = (ROOT / "docs" / "testing.md").read_text()
     blocks = set(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
 
-    run = subprocess.run(
+    tests = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
         cwd=APP,
         capture_output=True,
@@ -100,8 +100,8 @@ def test_the_app_of_the_page_on_testing_is_quoted_whole_and_its_tests_pass() -> 
 
     assert len(QUOTED) == 2
     assert blocks >= QUOTED
-    assert run.returncode == 0, run.stdout
-    assert "5 passed" in run.stdout
+    assert tests.returncode == 0, tests.stdout
+    assert "5 passed" in tests.stdout
 
 
 def test_the_script_of_the_page_on_testing_is_one() -> None:

@@ -68,12 +68,13 @@ def hooks() -> None:
 
     def show(response: ResponseInfo) -> None: ...
 
+    seen: list[object] = []
     AsyncMeshAPI(hooks=Hooks(on_response=send))
     MeshAPI(hooks=Hooks(on_response=show))
     client.with_options(hooks=None)
     Hooks(on_request=show)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # It is told of requests.
-    Hooks(on_request=lambda request: print(assert_type(request, RequestInfo)))
-    Hooks(on_retry=lambda retry: print(assert_type(retry.response, ResponseInfo)))
+    Hooks(on_request=lambda request: seen.append(assert_type(request, RequestInfo)))
+    Hooks(on_retry=lambda retry: seen.append(assert_type(retry.response, ResponseInfo)))
     assert_type(Hooks().on_request, RequestHook | None)
     assert_type(Hooks().on_response, Callable[[ResponseInfo], Awaitable[None] | None] | None)
     assert_type(Hooks().on_retry, RetryHook | None)
