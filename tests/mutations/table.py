@@ -13,6 +13,8 @@ TOKEN = "_core/token.py"
 EVENTS = "_core/events.py"
 STREAMS = "_core/streams.py"
 CONNECTIONS = "_core/connections/"
+WATCH = "_core/watch.py"
+TELLING = "_core/telling.py"
 LOCAL = "local/"
 CHAT = "resources/chat/"
 RELAY = "resources/chat/relay.py"
@@ -1014,6 +1016,142 @@ TOOLS = [
     ),
 ]
 
+WATCHING = [
+    Mutation(
+        "Who watches: a stream's end is told however it ends",
+        WATCH,
+        "        if not self._is_handed_over:\n",
+        "        if True:\n",
+        "test_logging.py -k one_line_when_it_is_over",
+    ),
+    Mutation(
+        "Who watches: a stream that is left is no failure",
+        "_core/reader.py",
+        "if self._fold.complete or self.is_left:",
+        "if self._fold.complete:",
+        "test_logging.py -k another_thread",
+    ),
+    Mutation(
+        "Who watches: a repeated attempt has its line before the wait",
+        WATCH,
+        "        attempt, self._attempt = self._attempt, None\n",
+        "        attempt = self._attempt\n",
+        "test_logging.py -k cancelled_between",
+    ),
+    Mutation(
+        "Who watches: a call that is cancelled has its line",
+        WATCH,
+        "if self._attempt and log.is_on():\n            response",
+        "if self._attempt and isinstance(error, MeshAPIError):\n            response",
+        "test_logging.py -k cancelled_is_one_line",
+    ),
+    Mutation(
+        "Who watches: a child process writes nothing of its parent's streams",
+        WATCH,
+        "        if self._process != Process.generation:\n",
+        "        if False:\n",
+        "test_logging.py -k child",
+    ),
+    Mutation(
+        "Who watches: the last line of a program imports nothing",
+        EXCHANGE,
+        "if error or self.settings.hooks or log.is_on():",
+        "if error or self.settings.hooks:",
+        "test_logging.py -k asks_for_lines",
+    ),
+    Mutation(
+        "Who watches: a handler of the log breaks no call",
+        "_core/log.py",
+        "    except Exception:  # noqa: BLE001",
+        "    except LookupError:  # noqa: BLE001",
+        "test_logging.py -k handler_that_raises",
+    ),
+    Mutation(
+        "Who watches: what a server sends is a word in the log",
+        "_core/log.py",
+        'return str(sent) if re.fullmatch("[!-~]{1,100}", str(sent)) else "?"',
+        "return str(sent)",
+        "test_logging.py -k is_a_word",
+    ),
+    Mutation(
+        "Who watches: the log of a hook quotes no failure of the call",
+        TELLING,
+        "    last.__context__ = None\n",
+        "",
+        "test_hooks.py -k quote",
+    ),
+    Mutation(
+        "Who watches: a hook that raises breaks no call",
+        TELLING,
+        "        _refuse(hook(info))\n    except Exception as error:",
+        "        _refuse(hook(info))\n    except LookupError as error:",
+        "test_hooks.py -k breaks_no_call",
+    ),
+    Mutation(
+        "Who watches: so it is on asyncio",
+        TELLING,
+        "                await answer\n    except Exception as error:",
+        "                await answer\n    except LookupError as error:",
+        "test_hooks.py -k breaks_no_call",
+    ),
+    Mutation(
+        "Who watches: a hook that hangs ends with the deadline",
+        TELLING,
+        "async with within(seconds):",
+        "async with within(None):",
+        "test_hooks.py -k hangs_before",
+    ),
+    Mutation(
+        "Who watches: what a hook awaits may be cancelled alone",
+        TELLING,
+        "        if not was_cancelled_alone(error):\n            raise\n",
+        "        raise\n",
+        "test_hooks.py -k may_be_cancelled",
+    ),
+    Mutation(
+        "Who watches: cancelling a call cancels its hook",
+        "_core/waiting.py",
+        "and not (task and task.cancelling())",
+        "and task is not None",
+        "test_hooks.py -k cancels_its_hook",
+    ),
+    Mutation(
+        "Who watches: an async hook is closed where nobody awaits it",
+        TELLING,
+        "        answer.close()\n",
+        "        pass\n",
+        "test_hooks.py -k turns_out",
+    ),
+    Mutation(
+        "Who watches: a sync client refuses async hooks",
+        "_client.py",
+        "        check_plain(transport.settings.hooks)\n",
+        "",
+        "test_hooks.py -k refuses_async",
+    ),
+    Mutation(
+        "Who watches: hooks are told of the same objects",
+        WATCH,
+        "if self._request is None or self._request.attempt != number:",
+        "if True:",
+        "test_hooks.py -k every_attempt",
+    ),
+    Mutation(
+        "Who watches: the time of a hook is part of the wait",
+        TRANSPORT,
+        "            tell(self.settings.hooks.on_retry, retry)\n            wait = pause.left\n",
+        "            tell(self.settings.hooks.on_retry, retry)\n",
+        "test_hooks.py -k part_of_the_wait",
+    ),
+    Mutation(
+        "Who watches: a header that echoes the token is masked",
+        EXCHANGE,
+        "return [(hide(name), hide(value)) for name, value in pairs]",
+        "return pairs",
+        "test_secrets.py -k create",
+    ),
+]
+
 MUTATIONS = [
     *BILLING,
     *TIME,
@@ -1026,4 +1164,5 @@ MUTATIONS = [
     *COMMAND_LINE,
     *OUTPUTS,
     *TOOLS,
+    *WATCHING,
 ]
