@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self
 
-from meshapi._core import log
 from meshapi._core.call import Call, Reply
 from meshapi._core.deadline import Deadline
 from meshapi._core.inflate import ACCEPTED
@@ -166,7 +165,7 @@ class Exchange(Generic[PayloadT]):
         limit = self.settings.rate_limit
         if limit and isinstance(error, RateLimitExceeded) and not error.provider_error:
             limit.refused(error.retry_after or 0.0, self._clock())
-        if error or self.settings.hooks or log.is_on():
+        if error or self.settings.hooks:
             return self.watch.tried(self.meta, error)
         return None
 

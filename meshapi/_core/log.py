@@ -54,13 +54,8 @@ def listen_to_environment() -> None:
 
 
 def is_on() -> bool:
-    """Whether anybody wants the lines of attempts."""
+    """Whether anybody wants the lines."""
     return logger.isEnabledFor(logging.INFO)
-
-
-def is_at_debug() -> bool:
-    """Whether anybody wants the other lines."""
-    return logger.isEnabledFor(logging.DEBUG)
 
 
 def attempt(

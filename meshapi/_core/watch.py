@@ -92,7 +92,7 @@ class Watch:
 
     def queued(self, wait: float) -> None:
         """An attempt waits for its turn."""
-        if wait and log.is_at_debug():
+        if wait:
             method, path, *_ = self._about
             log.queue(method, path, wait)
 
@@ -168,8 +168,9 @@ class Watch:
         attempt = self._attempt
         assert attempt, "A stream was asked for"
         self._is_handed_over = True
-        if log.is_at_debug():
-            log.opening(attempt.response or self._response(attempt, meta, None))
+        if log.is_on():  # Now, as nothing can be imported any more at the end of a program.
+            attempt.response = attempt.response or self._response(attempt, meta, None)
+            log.opening(attempt.response)
         if self.span:
             self.span.handed_over()
         if attempt.end:
@@ -188,7 +189,6 @@ class Watch:
         if failure:
             self._ledger.failed(self._session, type(failure))
         if log.is_on():
-            # At the end of a program nothing can be imported: this was made when it opened.
             opened = attempt.response or self._response(attempt, reader.meta, None)
             seconds, kind = self._clock() - attempt.begun, _class_of(failure)
             log.attempt(

@@ -1054,9 +1054,10 @@ WATCHING = [
     ),
     Mutation(
         "Who watches: the last line of a program imports nothing",
-        EXCHANGE,
-        "if error or self.settings.hooks or log.is_on():",
-        "if error or self.settings.hooks:",
+        WATCH,
+        "            attempt.response = attempt.response or self._response(attempt, meta, None)\n"
+        "            log.opening(attempt.response)\n",
+        "            pass\n",
         "test_logging.py -k asks_for_lines",
     ),
     Mutation(
