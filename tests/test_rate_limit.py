@@ -15,6 +15,7 @@ from itertools import count
 from types import SimpleNamespace
 from typing import Any, Literal
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -504,7 +505,9 @@ def test_a_thousand_calls_at_600_a_minute_see_no_429(gateway: LocalGateway, colo
     limit = RateLimit(rpm=600)
 
     with gateway.skip_waits():
-        client = colour.client(base_url=gateway.base_url, token=token, rate_limit=limit)
+        client = colour.client(
+            base_url=gateway.base_url, token=token, rate_limit=limit, max_connections=30
+        )
         chats(colour, client, 1000)
 
     assert_untroubled(client, 1000)
@@ -514,7 +517,7 @@ def test_a_thousand_calls_see_no_429_where_a_test_sets_the_clock(
     mesh_gateway: LocalGateway, colour: Sync
 ) -> None:
     mesh_gateway.limit(rpm=600)
-    client = colour.in_process(mesh_gateway, rate_limit=RateLimit(rpm=600))
+    client = colour.client(rate_limit=RateLimit(rpm=600), max_connections=30)
 
     chats(colour, client, 1000)
 
@@ -597,6 +600,26 @@ def test_every_request_takes_a_turn(gateway: LocalGateway, colour: Sync, what: s
 
     with pytest.raises(RateLimitExceeded, match="own"):
         ask()
+
+
+def test_a_request_of_a_lent_client_takes_a_turn(gateway: LocalGateway, colour: Sync) -> None:
+    client = colour.in_process(gateway, rate_limit=RateLimit(rpm=1), timeout=30)
+    colour.settle(client.chat.completions.create(QUESTION))
+
+    with pytest.raises(RateLimitExceeded, match="own"):
+        colour.settle(client.chat.completions.create(QUESTION))
+
+
+def test_a_request_that_is_answered_by_a_mock_takes_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer = httpx.Response(200, json={"choices": [{"message": {"content": "Hello"}}]})
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: answer)
+    client = MeshAPI(token="t", rate_limit=RateLimit(rpm=1), timeout=30)
+    client.chat.completions.create(QUESTION)
+
+    with pytest.raises(RateLimitExceeded, match="own"):
+        client.chat.completions.create(QUESTION)
 
 
 def test_a_429_that_others_caused_holds_all_back_until_the_window_ends(
