@@ -10,8 +10,9 @@ question = ChatCompletionParams(messages=[{"role": "user", "content": "Hello"}])
 
 async def main() -> None:
     with LocalGateway() as gateway, gateway.skip_waits():  # A minute, without waiting for it.
-        facts = {"base_url": gateway.base_url, "token": gateway.add_key(rpm=60)}
-        async with AsyncMeshAPI(**facts, rate_limit=RateLimit(rpm=60)) as client:
+        token = gateway.add_key(rpm=60)
+        limit = RateLimit(rpm=60)
+        async with AsyncMeshAPI(base_url=gateway.base_url, token=token, rate_limit=limit) as client:
             await asyncio.gather(*(client.chat.completions.create(question) for _ in range(90)))
             print(client.totals)
 
