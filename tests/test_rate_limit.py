@@ -35,6 +35,7 @@ from meshapi._core import rate_limit
 from meshapi._core.exchange import _STEP, _STEPS
 from meshapi._core.meta import Meta
 from meshapi._core.rate_limit import Place
+from meshapi._core.transport import Transport
 from meshapi.local import LocalGateway
 from tests.colours import Async, Client, Sync
 
@@ -146,7 +147,18 @@ def test_a_retry_comes_back_to_its_place() -> None:
     assert limit.wait(later, NOW) == 2 * PERIOD
     assert limit.wait(place, NOW + PERIOD) == 0
     limit.sent(place, NOW + PERIOD)
-    assert limit.wait(later, NOW + PERIOD) == PERIOD, "both attempts count, one is over"
+    assert limit.wait(later, NOW + PERIOD) == PERIOD
+
+
+def test_all_attempts_of_a_call_count() -> None:
+    limit = RateLimit(rpm=2)
+    place: Place | None = None
+    for moment in (NOW, NOW + 1):
+        place = limit.enter(place)
+        assert limit.wait(place, moment) == 0
+        limit.sent(place, moment)
+
+    assert take(limit, NOW + 2) == PERIOD - 2
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.5, 30.0, 60.0, 61.0, 3600.0, DAY])
@@ -610,11 +622,40 @@ def test_a_request_of_a_lent_client_takes_a_turn(gateway: LocalGateway, colour: 
         colour.settle(client.chat.completions.create(QUESTION))
 
 
+def test_a_request_whose_answer_is_lost_counts(gateway: LocalGateway, colour: Sync) -> None:
+    client = colour.client(
+        base_url=gateway.base_url, token=gateway.token, rate_limit=RateLimit(rpm=1), timeout=30
+    )
+    gateway.fail("disconnect")
+
+    with pytest.raises(ConnectionFailed):
+        colour.settle(client.chat.completions.create(QUESTION))
+
+    with pytest.raises(RateLimitExceeded, match="own"):
+        colour.settle(client.chat.completions.create(QUESTION))
+
+
+def test_a_request_of_a_lent_client_whose_answer_is_lost_counts(colour: Sync) -> None:
+    def lose(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("Lost", request=request)
+
+    lent: Any = colour.mocked(lose)
+    client = colour.client(http_client=lent, token="t", rate_limit=RateLimit(rpm=1), timeout=30)
+
+    with pytest.raises(ConnectionFailed):
+        colour.settle(client.chat.completions.create(QUESTION))
+
+    with pytest.raises(RateLimitExceeded, match="own"):
+        colour.settle(client.chat.completions.create(QUESTION))
+
+
 def test_a_request_that_is_answered_by_a_mock_takes_a_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answer = httpx.Response(200, json={"choices": [{"message": {"content": "Hello"}}]})
-    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: answer)
+    def answer(_transport: object, _request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"choices": [{"message": {"content": "Hello"}}]})
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
     client = MeshAPI(token="t", rate_limit=RateLimit(rpm=1), timeout=30)
     client.chat.completions.create(QUESTION)
 
@@ -747,3 +788,15 @@ def test_a_forked_process_has_no_line_and_a_free_lock() -> None:
     may_end.set()
     thread.join()
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_clock_that_stands_still_is_not_late_for_those_who_wait(
+    mesh_gateway: LocalGateway,
+) -> None:
+    """Else a minute of theirs would be less than one of the gateway's."""
+    begun = mesh_gateway.clock.time() - Transport.clock()
+    time.sleep(0.05)
+
+    Transport.sleep(60)
+
+    assert mesh_gateway.clock.time() - Transport.clock() == pytest.approx(begun, abs=0.04)

@@ -728,7 +728,7 @@ LIMITS = [
         LIMIT,
         "            place.sent_at = None\n",
         "",
-        "test_rate_limit.py -k its_place",
+        "test_rate_limit.py -k all_attempts",
     ),
     Mutation(
         "A turn after the deadline raises at once",
@@ -742,14 +742,14 @@ LIMITS = [
         CONNECTIONS + "line.py",
         "            self._departure.leaves()\n",
         "            self._departure.happened = True\n",
-        "test_rate_limit.py -k waits_for_a_connection",
+        "test_rate_limit.py -k lost_counts",
     ),
     Mutation(
         "One that somebody else carries is counted, too",
         OUTGOING,
         "        self.departure.leaves()  # Nobody tells when.\n",
         "",
-        "test_rate_limit.py -k lent",
+        "test_rate_limit.py -k lost_counts",
     ),
     Mutation(
         "Retries take turns",
@@ -764,6 +764,13 @@ LIMITS = [
         "        self._line: list[int] = []\n        self._leaving",
         '        self._line: list[int] = getattr(self, "_line", [])\n        self._leaving',
         "test_rate_limit.py -k forked",
+    ),
+    Mutation(
+        "A clock that stands still is not late for those who wait",
+        LOCAL + "clock.py",
+        "                self._standing += now - self._stood_at\n",
+        "",
+        "test_rate_limit.py -k stands_still",
     ),
 ]
 
