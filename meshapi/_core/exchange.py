@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self
 
@@ -30,13 +30,15 @@ from meshapi.errors import (
 
 if TYPE_CHECKING:
     from meshapi._core.hooks import RequestInfo, ResponseInfo
-    from meshapi._core.rate_limit import RateLimit
+    from meshapi._core.rate_limit import Place, RateLimit
     from meshapi._core.reader import Fold, StreamReader
 
 _MAX_ERROR_BYTES = 1024 * 1024
 
-# Whoever waits for a turn looks again after so many seconds: a place may have been given back.
-_LONGEST_STEP = 0.5
+# Whoever waits for a turn looks again after half a second, or a tenth of a longer wait: places may
+# have been given back. Thousands that wait for minutes would keep the processor busy otherwise.
+_STEP = 0.5
+_STEPS = 10
 
 _PYTHON = "{}.{}.{}".format(*sys.version_info)
 
@@ -67,6 +69,7 @@ class Exchange(Generic[PayloadT]):
         self.headers = Headers()
         """The headers of the latest answer."""
         self._status_code: int | None = None
+        self._place: Place | None = None
         self._clock = clock
         self._begun = clock()
         self._limit, seconds = self._first_limit()
@@ -108,6 +111,8 @@ class Exchange(Generic[PayloadT]):
         """Take the head of the answer."""
         self._status_code = status_code
         self.headers = Headers(self._readable(headers))
+        if self._place and self._place.sent_at is None:
+            self.leaves()  # Somebody answered in the gateway's place, such as a mock.
 
     def _readable(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
         pairs = [(_text(name), _text(value)) for name, value in headers]
@@ -133,21 +138,28 @@ class Exchange(Generic[PayloadT]):
         """Whether the status says that no answer follows, but an error."""
         return (self._status_code or 0) >= 300
 
-    def turn(self, limit: RateLimit) -> Generator[float]:
-        """The waits until the client's own limit allows an attempt; closed early, it is given back.
+    def turn(self, limit: RateLimit) -> Iterator[float]:
+        """The waits until the client's own limit allows an attempt.
 
         Raises:
             RateLimitExceeded: that would be after the deadline.
         """
-        place = limit.reserve(self._clock())
-        try:
-            self.watch.queued(limit.wait(place, self._clock()))
-            while wait := limit.wait(place, self._clock()):
-                self._check_turn(limit, wait)
-                yield min(wait, _LONGEST_STEP)
-        except BaseException:
-            limit.give_back(place)
-            raise
+        self._place = place = limit.enter(self._place)
+        wait = limit.wait(place, self._clock())
+        self.watch.queued(wait)
+        while wait:
+            self._check_turn(limit, wait)
+            yield min(wait, max(_STEP, wait / _STEPS))
+            wait = limit.wait(place, self._clock())
+
+    def leaves(self) -> None:
+        """The request leaves, or more of it."""
+        if self.settings.rate_limit and self._place:
+            self.settings.rate_limit.sent(self._place, self._clock())
+
+    def _give_back_turn(self) -> None:
+        if self.settings.rate_limit and self._place:
+            self.settings.rate_limit.give_back(self._place)
 
     def _check_turn(self, limit: RateLimit, wait: float) -> None:
         if wait < self.deadline.left:
@@ -162,9 +174,9 @@ class Exchange(Generic[PayloadT]):
 
     def tried(self, error: MeshAPIError | None = None) -> ResponseInfo | None:
         """An attempt is over: what came of it, where somebody may ask for it."""
-        limit = self.settings.rate_limit
-        if limit and isinstance(error, RateLimitExceeded) and not error.provider_error:
-            limit.refused(error.retry_after or 0.0, self._clock())
+        if error and self.settings.rate_limit:
+            self._give_back_turn()
+            self.settings.rate_limit.learn(error, self._clock())
         if error or self.settings.hooks:
             return self.watch.tried(self.meta, error)
         return None
@@ -178,7 +190,8 @@ class Exchange(Generic[PayloadT]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Tell those who watch that the call failed, if it did."""
+        """Give back a turn that was not used, and tell those who watch that the call failed."""
+        self._give_back_turn()
         if error is not None:
             self.watch.failed(self.meta, error)
 

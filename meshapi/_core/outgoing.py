@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypedDict
 
 import httpx
@@ -16,13 +16,20 @@ from meshapi._core.models import PayloadT
 class Departure:
     """What a request tells those who carry it, and what they tell about it."""
 
-    __slots__ = ("deadline", "happened")
+    __slots__ = ("_told", "deadline", "happened")
 
-    def __init__(self, deadline: Deadline) -> None:
-        """Take the deadline of the call."""
+    def __init__(self, deadline: Deadline, told: Callable[[], None] | None = None) -> None:
+        """Take the deadline of the call, and who is told when the request leaves."""
+        self._told = told
         self.deadline = deadline
         self.happened = True
         """Whether any of it may have left: so it is, unless it is known that none has."""
+
+    def leaves(self) -> None:
+        """Some of it leaves now."""
+        self.happened = True
+        if self._told:
+            self._told()
 
 
 class Limits(TypedDict):
@@ -85,6 +92,7 @@ class Outgoing:
         Raises:
             httpx.InvalidURL: the URL is none.
         """
+        self.departure.leaves()  # Nobody tells when.
         return client.build_request(
             self._method,
             self._url,

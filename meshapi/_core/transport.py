@@ -14,7 +14,6 @@ from collections.abc import (
     Callable,
     Generator,
 )
-from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
@@ -122,6 +121,7 @@ class Transport:
         return opened
 
     def _persist(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
+        self._take_turn(exchange)
         try:
             return self._try(exchange, attempt)
         except MeshAPIError as error:
@@ -141,6 +141,7 @@ class Transport:
             with turn:
                 if turn.retry_state.attempt_number == 1:
                     raise first
+                self._take_turn(exchange)
                 return self._try(exchange, attempt)
         raise first
 
@@ -153,7 +154,6 @@ class Transport:
         self.sleep(wait)
 
     def _try(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
-        self._take_turn(exchange)
         try:
             result = attempt()
         except MeshAPIError as error:
@@ -164,9 +164,8 @@ class Transport:
 
     def _take_turn(self, exchange: Exchange[PayloadT]) -> None:
         if self.settings.rate_limit:
-            with closing(exchange.turn(self.settings.rate_limit)) as waits:
-                for wait in waits:
-                    self.sleep(wait)
+            for wait in exchange.turn(self.settings.rate_limit):
+                self.sleep(wait)
 
     def _end_attempt(self, exchange: Exchange[PayloadT], error: MeshAPIError | None = None) -> None:
         response = exchange.tried(error)
@@ -263,6 +262,7 @@ class AsyncTransport:
     async def _persist(
         self, exchange: Exchange[PayloadT], attempt: Callable[[], Awaitable[ResultT]]
     ) -> ResultT:
+        await self._take_turn(exchange)
         try:
             return await self._try(exchange, attempt)
         except MeshAPIError as error:
@@ -285,6 +285,7 @@ class AsyncTransport:
             with turn:
                 if turn.retry_state.attempt_number == 1:
                     raise first
+                await self._take_turn(exchange)
                 return await self._try(exchange, attempt)
         raise first
 
@@ -299,7 +300,6 @@ class AsyncTransport:
     async def _try(
         self, exchange: Exchange[PayloadT], attempt: Callable[[], Awaitable[ResultT]]
     ) -> ResultT:
-        await self._take_turn(exchange)
         try:
             result = await attempt()
         except MeshAPIError as error:
@@ -310,9 +310,8 @@ class AsyncTransport:
 
     async def _take_turn(self, exchange: Exchange[PayloadT]) -> None:
         if self.settings.rate_limit:
-            with closing(exchange.turn(self.settings.rate_limit)) as waits:
-                for wait in waits:
-                    await self.sleep(wait)
+            for wait in exchange.turn(self.settings.rate_limit):
+                await self.sleep(wait)
 
     async def _end_attempt(
         self, exchange: Exchange[PayloadT], error: MeshAPIError | None = None
@@ -477,5 +476,5 @@ def _outgoing(exchange: Exchange[PayloadT], token: Token) -> Outgoing:
             "write": left,
             "pool": left,
         },
-        Departure(exchange.deadline),
+        Departure(exchange.deadline, exchange.leaves),
     )

@@ -13,9 +13,11 @@ from meshapi._core.transport import AsyncTransport, Transport
 from meshapi._core.waiting import async_sleep
 
 # Whoever begins to wait lets others begin, so that they wait together, and lets what is on its way
-# arrive: until nothing has come for so many seconds, or it has taken too long.
+# arrive: until nothing has come for so many seconds and nobody was busy, as pauses that end late
+# show, or it has taken too long.
 _TOGETHER = 0.01
-_PATIENCE = 1.0
+_LONGEST_PAUSE = 0.1
+_PATIENCE = 5.0
 
 
 class Clock:
@@ -29,6 +31,7 @@ class Clock:
     def reset(self) -> None:
         """Go back to the real time."""
         self._standing: float | None = None
+        self._stood_at = 0.0
         self.ahead = 0.0
         """By how many seconds it was moved."""
         self.latest_request = 0.0
@@ -53,6 +56,7 @@ class Clock:
         if not math.isfinite(moment):
             raise ValueError("A moment is a finite number of seconds")
         self._standing = float(moment)
+        self._stood_at = time.monotonic()
 
     def advance(self, seconds: float) -> None:
         """Move forward, whether it stands still or not.
@@ -83,9 +87,16 @@ class Clock:
                 _use(_SKIPPING if _open else _WAITING)
 
     def move_to(self, ahead: float) -> None:
-        """Move on until so many seconds before the real time, unless it is there already."""
+        """Move on until so many seconds before the real time, unless it is there already.
+
+        A clock that stands still is late for those who wait: they saw the real time go on.
+        """
         with self._lock:
             self._move(max(0.0, ahead - self.ahead))
+            if self._standing is not None:
+                now = time.monotonic()
+                self._standing += now - self._stood_at
+                self._stood_at = now
 
     def _move(self, seconds: float) -> None:
         self.ahead += seconds
@@ -112,13 +123,16 @@ async def _async_sleep(seconds: float) -> None:
 
 
 def _pauses() -> Iterator[float]:
-    begun = time.monotonic()
-    yield _TOGETHER
-    while (now := time.monotonic()) < begun + _PATIENCE:
+    begun = now = time.monotonic()
+    pause = _TOGETHER
+    while now < begun + _PATIENCE:
+        due = now + pause
+        yield pause
+        now = time.monotonic()
         latest = max((clock.latest_request for clock in _open), default=0.0)
-        if latest <= now - _TOGETHER:
+        if latest + _TOGETHER <= now < due + _TOGETHER:
             return
-        yield _TOGETHER
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def _goals(seconds: float) -> list[tuple[Clock, float]]:

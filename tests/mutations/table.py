@@ -9,6 +9,8 @@ TRANSPORT = "_core/transport.py"
 INCOMING = "_core/incoming.py"
 READER = "_core/reader.py"
 EXCHANGE = "_core/exchange.py"
+LIMIT = "_core/rate_limit.py"
+OUTGOING = "_core/outgoing.py"
 TOKEN = "_core/token.py"
 EVENTS = "_core/events.py"
 STREAMS = "_core/streams.py"
@@ -631,6 +633,149 @@ PROCESS = [
     ),
 ]
 
+LIMITS = [
+    Mutation(
+        "Any sixty seconds hold at most the limit",
+        LIMIT,
+        "        after = len(self._sent) + ahead - self._limit\n",
+        "        after = len(self._sent) + ahead - self._limit - 1\n",
+        "test_rate_limit.py -k wherever",
+    ),
+    Mutation(
+        "A window and a moment apart",
+        LIMIT,
+        "    _PERIOD = _MINUTE + _SLACK\n",
+        "    _PERIOD = _MINUTE - _SLACK\n",
+        "test_rate_limit.py -k wherever",
+    ),
+    Mutation(
+        "A request that has not left yet holds its place",
+        LIMIT,
+        "            ahead = bisect.bisect_left(self._line, place.number) + len(self._leaving)\n",
+        "            ahead = bisect.bisect_left(self._line, place.number)\n",
+        "test_rate_limit.py -k wherever",
+    ),
+    Mutation(
+        "First come, first served",
+        LIMIT,
+        "            ahead = bisect.bisect_left(self._line, place.number) + len(self._leaving)\n",
+        "            ahead = len(self._line) - 1 + len(self._leaving)\n",
+        "test_rate_limit.py -k first or told",
+    ),
+    Mutation(
+        "A place is given back",
+        LIMIT,
+        "            self._leave(place)\n            self._leaving.discard(place)\n",
+        "            pass\n",
+        "test_rate_limit.py -k given_back or cancelled",
+    ),
+    Mutation(
+        "What never left gives its turn back",
+        EXCHANGE,
+        "        self._give_back_turn()\n        if error is not None:\n",
+        "        if error is not None:\n",
+        "test_rate_limit.py -k before_its_request_leaves",
+    ),
+    Mutation(
+        "A 429 closes until its wait is over",
+        LIMIT,
+        "            begin = max(now, self._closed_until)\n",
+        "            begin = now\n",
+        "test_rate_limit.py -k until or others",
+    ),
+    Mutation(
+        "A provider's 429 teaches nothing",
+        LIMIT,
+        "        if error.provider_error or error.code in _OTHER_LIMITS:\n            return\n",
+        "",
+        "test_rate_limit.py -k teaches_nothing",
+    ),
+    Mutation(
+        "No wait closes for longer than a day",
+        LIMIT,
+        "        wait = min(error.retry_after, _DAY)",
+        "        wait = error.retry_after",
+        "test_rate_limit.py -k longer_than_a_day",
+    ),
+    Mutation(
+        "A 429 with a long wait says when the day ends",
+        LIMIT,
+        "                self._day.end = now + wait\n",
+        "                pass\n",
+        "test_rate_limit.py -k says_when_the_day_ends",
+    ),
+    Mutation(
+        "What is sent at midnight counts on both days",
+        LIMIT,
+        "        self._at_its_end += now >= self.end - _SLACK\n",
+        "",
+        "test_rate_limit.py -k midnight",
+    ),
+    Mutation(
+        "A clock that went back leaves nothing behind",
+        LIMIT,
+        "        if now < self._latest - _MINUTE:\n",
+        "        if False:\n",
+        "test_rate_limit.py -k moved_leaves",
+    ),
+    Mutation(
+        "A retry comes back to its place",
+        LIMIT,
+        "            place = place or Place(next(self._numbers))\n",
+        "            place = Place(next(self._numbers))\n",
+        "test_rate_limit.py -k its_place",
+    ),
+    Mutation(
+        "Both attempts of a call count",
+        LIMIT,
+        "            place.sent_at = None\n",
+        "",
+        "test_rate_limit.py -k all_attempts",
+    ),
+    Mutation(
+        "A turn after the deadline raises at once",
+        EXCHANGE,
+        "            self._check_turn(limit, wait)\n",
+        "",
+        "test_rate_limit.py -k after_the_deadline",
+    ),
+    Mutation(
+        "A request that leaves is counted",
+        CONNECTIONS + "line.py",
+        "            self._departure.leaves()\n",
+        "            self._departure.happened = True\n",
+        "test_rate_limit.py -k lost_counts",
+    ),
+    Mutation(
+        "One that somebody else carries is counted, too",
+        OUTGOING,
+        "        self.departure.leaves()  # Nobody tells when.\n",
+        "",
+        "test_rate_limit.py -k lost_counts",
+    ),
+    Mutation(
+        "Retries take turns",
+        TRANSPORT,
+        "                    raise first\n                self._take_turn(exchange)\n",
+        "                    raise first\n",
+        "test_rate_limit.py -k retries_take",
+    ),
+    Mutation(
+        "A forked process has no line",
+        LIMIT,
+        "        self._line: list[int] = []\n        self._leaving",
+        '        self._line: list[int] = getattr(self, "_line", [])\n        self._leaving',
+        "test_rate_limit.py -k forked",
+    ),
+    Mutation(
+        "A clock that stands still is not late for those who wait",
+        LOCAL + "clock.py",
+        "                self._standing += now - self._stood_at\n",
+        "",
+        "test_rate_limit.py -k stands_still",
+    ),
+]
+
 GATEWAY = [
     Mutation(
         "A window ends at a whole multiple of its length",
@@ -1156,6 +1301,7 @@ WATCHING = [
 MUTATIONS = [
     *BILLING,
     *TIME,
+    *LIMITS,
     *COMPLETE,
     *BROWSERS,
     *BOUNDS,

@@ -139,8 +139,9 @@ class LineFacts:
     def writing(self, data: bytes) -> None:
         """Note what leaves: the request, or what a proxy is told before it."""
         self._wrote_at = time.monotonic()
-        if not self._departure.happened:
-            self._departure.happened = data[:1].isalpha() and not data.startswith(b"CONNECT ")
+        is_request = data[:1].isalpha() and not data.startswith(b"CONNECT ")
+        if is_request or self._departure.happened:
+            self._departure.leaves()
 
     def heard(self) -> None:
         """Note that the server said something."""
