@@ -16,7 +16,6 @@ from meshapi._core.log import listen_to_environment
 from meshapi._core.retry import RetryPolicy
 from meshapi._core.settings import ClientOptions, Settings, Timeout
 from meshapi._core.token import AsyncTokenSource, Token, TokenSource
-from meshapi._core.totals import ClientTotals
 from meshapi.errors import ConfigurationError
 from meshapi.resources.chat.chat import AsyncChat, Chat
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from meshapi._core.connections.routes import NetworkOptions
     from meshapi._core.hooks import Hooks
     from meshapi._core.rate_limit import RateLimit
+    from meshapi._core.totals import ClientTotals
     from meshapi._core.transport import AsyncTransport, Transport
     from meshapi.resources.models import AsyncModels, Models
 
@@ -119,7 +119,7 @@ class MeshAPI:
     @property
     def totals(self) -> ClientTotals:
         """What was used so far by this client and all that `with_options` made of it."""
-        return ClientTotals(self._transport.ledger)
+        return self._transport.ledger.totals()
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """A client with some settings changed, over the same connections and retry budget.
@@ -245,7 +245,7 @@ class AsyncMeshAPI:
     @property
     def totals(self) -> ClientTotals:
         """What was used so far by this client and all that `with_options` made of it."""
-        return ClientTotals(self._transport.ledger)
+        return self._transport.ledger.totals()
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """A client with some settings changed, over the same connections and retry budget.

@@ -49,6 +49,7 @@ from meshapi.errors import (
 if TYPE_CHECKING:
     from meshapi._core.connections.async_pool import AsyncPool
     from meshapi._core.connections.pool import Pool
+    from meshapi._core.rate_limit import RateLimit
     from meshapi._core.reader import Fold, StreamReader
 
 ResultT = TypeVar("ResultT")
@@ -150,20 +151,21 @@ class Transport:
         self.sleep(wait)
 
     def _try(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
-        self._take_turn(exchange)
+        if self.settings.rate_limit:
+            self._take_turn(exchange, self.settings.rate_limit)
         try:
             result = attempt()
         except MeshAPIError as error:
             self._end_attempt(exchange, error)
             raise
-        self._end_attempt(exchange)
+        if self.settings.hooks:
+            self._end_attempt(exchange)
         return result
 
-    def _take_turn(self, exchange: Exchange[PayloadT]) -> None:
-        if self.settings.rate_limit:
-            with closing(exchange.turn(self.settings.rate_limit)) as waits:
-                for wait in waits:
-                    self.sleep(wait)
+    def _take_turn(self, exchange: Exchange[PayloadT], limit: RateLimit) -> None:
+        with closing(exchange.turn(limit)) as waits:
+            for wait in waits:
+                self.sleep(wait)
 
     def _end_attempt(self, exchange: Exchange[PayloadT], error: MeshAPIError | None = None) -> None:
         response = exchange.tried(error)
@@ -293,20 +295,21 @@ class AsyncTransport:
     async def _try(
         self, exchange: Exchange[PayloadT], attempt: Callable[[], Awaitable[ResultT]]
     ) -> ResultT:
-        await self._take_turn(exchange)
+        if self.settings.rate_limit:
+            await self._take_turn(exchange, self.settings.rate_limit)
         try:
             result = await attempt()
         except MeshAPIError as error:
             await self._end_attempt(exchange, error)
             raise
-        await self._end_attempt(exchange)
+        if self.settings.hooks:
+            await self._end_attempt(exchange)
         return result
 
-    async def _take_turn(self, exchange: Exchange[PayloadT]) -> None:
-        if self.settings.rate_limit:
-            with closing(exchange.turn(self.settings.rate_limit)) as waits:
-                for wait in waits:
-                    await self.sleep(wait)
+    async def _take_turn(self, exchange: Exchange[PayloadT], limit: RateLimit) -> None:
+        with closing(exchange.turn(limit)) as waits:
+            for wait in waits:
+                await self.sleep(wait)
 
     async def _end_attempt(
         self, exchange: Exchange[PayloadT], error: MeshAPIError | None = None

@@ -11,6 +11,7 @@ from meshapi._core.meta import Meta
 from meshapi._core.models import AnswerT, Payload, PayloadT
 from meshapi._core.settings import Settings
 from meshapi._core.totals import Ledger
+from meshapi._core.usage import NOTHING
 from meshapi.errors import APIStatusError, MeshAPIError
 
 if TYPE_CHECKING:
@@ -50,6 +51,17 @@ class Watch:
     telemetry: ClassVar[Telemetry | None] = None
     """Off, until it is turned on for the whole process."""
 
+    # How a call begins, here and not in `__init__`: most calls change little of it.
+    _attempt = 0
+    _begun = 0.0
+    _request: RequestInfo | None = None
+    _response: ResponseInfo | None = None
+    _is_sent = False
+    _is_wait_named = False
+    _is_logged = True
+    _is_handed_over = False
+    _early_end: tuple[StreamReader[Any], MeshAPIError | None] | None = None
+
     def __init__(
         self,
         call: Call[PayloadT],
@@ -61,20 +73,10 @@ class Watch:
         """The call begins."""
         self.span = self.telemetry.begin(call, settings) if self.telemetry else None
         self._session = call.session_id or settings.headers.get("x-session-id")
-        self._about = (call.method, call.path.partition("?")[0], call.streams, len(call.body))
+        self._call = call
         self._key = idempotency_key
         self._ledger = ledger
         self._clock = clock
-        self._attempt = 0
-        self._begun = 0.0
-        self._request: RequestInfo | None = None
-        self._response: ResponseInfo | None = None
-        self._is_sent = False
-        self._is_wait_named = False
-        self._is_logged = True
-        self._is_handed_over = False
-        self._early_end: tuple[StreamReader[Any], MeshAPIError | None] | None = None
-        ledger.begun(self._session)
 
     def sending(self, attempt: int) -> None:
         """An attempt begins."""
@@ -83,7 +85,6 @@ class Watch:
         self._request = self._response = self._early_end = None
         self._is_sent = True
         self._is_logged = False
-        self._ledger.sent(self._session, attempt)
 
     @property
     def request(self) -> RequestInfo:
@@ -91,15 +92,15 @@ class Watch:
         if self._request is None:
             from meshapi._core.hooks import RequestInfo  # Few ask for it.
 
-            method, path, streams, body_bytes = self._about
+            call = self._call
             self._request = RequestInfo(
-                method=method,
-                path=path,
+                method=call.method,
+                path=call.path.partition("?")[0],
                 attempt=self._attempt,
-                streams=streams,
+                streams=call.streams,
                 idempotency_key=self._key,
                 session_id=self._session,
-                body_bytes=body_bytes,
+                body_bytes=len(call.body),
             )
         return self._request
 
@@ -136,8 +137,8 @@ class Watch:
 
     def answered(self, call: Call[AnswerT], answer: AnswerT) -> None:
         """The whole answer came."""
-        if call.used:
-            self._ledger.used(self._session, call.used(answer))
+        used = call.used(answer) if call.used else NOTHING
+        self._ledger.write(self._session, 1, self._attempt, used)
         if log.is_on():
             self._log(self._info(answer.meta))
         if self.span:
@@ -145,8 +146,8 @@ class Watch:
 
     def failed(self, meta: Meta, error: BaseException) -> None:
         """The call failed, or was given up."""
-        if isinstance(error, MeshAPIError):
-            self._ledger.failed(self._session, type(error))
+        kind = type(error) if isinstance(error, MeshAPIError) else None
+        self._ledger.write(self._session, 1, self._attempt, error=kind)
         if log.is_on() and not self._is_logged:
             response = self._response or self._info(meta, error)
             self._log(response, log.reason(response) or type(error).__name__)
@@ -156,6 +157,7 @@ class Watch:
     def handed_over(self) -> None:
         """The stream is open, and goes to the caller."""
         self._is_handed_over = True
+        self._ledger.write(self._session, 1, self._attempt)
         if self.span:
             self.span.handed_over()
         if self._early_end:
@@ -170,9 +172,8 @@ class Watch:
             self._early_end = reader, failure
 
     def _tell_end(self, reader: StreamReader[Any], failure: MeshAPIError | None) -> None:
-        self._ledger.used(self._session, reader.used)
-        if failure:
-            self._ledger.failed(self._session, type(failure))
+        kind = type(failure) if failure else None
+        self._ledger.write(self._session, 0, 0, reader.used, kind)
         if log.is_on():
             response = self._info(reader.meta, failure)
             left = "" if reader.is_complete else "left half-way"
