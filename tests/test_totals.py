@@ -191,7 +191,7 @@ def test_an_open_stream_is_a_call_and_its_tokens_come_at_its_end(colour: Sync) -
         if isinstance(stream, ChatCompletionStream):
             stream.__enter__()
         else:
-            colour.settle(cast("Awaitable[object] | None", stream.__aenter__()))
+            colour.settle(cast("Awaitable[None] | None", stream.__aenter__()))
         seen.append(client.totals)
         colour.settle(stream.close())
 

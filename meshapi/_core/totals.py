@@ -173,7 +173,6 @@ class Ledger:
     def totals(self) -> ClientTotals:
         """What stands in it now."""
         with self._lock:
-            self._add_up()
             sessions = {name: each.shown() for name, each in self._sessions.items()}
             return ClientTotals(*self._whole.facts(), sessions=Sessions(sessions))
 
