@@ -418,6 +418,26 @@ def test_who_writes_and_reads_in_the_midst_of_it_waits_for_nobody_and_loses_noth
     assert (ledger.totals().calls, ledger.totals().prompt_tokens) == (2, 11)
 
 
+def test_what_is_written_in_the_midst_of_a_reading_is_in_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = Ledger()
+    for session in ("a", "b"):
+        ledger.write(session, 1, 1)
+
+    def freed(*facts: Any) -> Totals:
+        monkeypatch.undo()
+        ledger.write("a", 1, 1)
+        ledger.write("c", 1, 1)
+        return Totals(*facts)
+
+    monkeypatch.setattr(totals_module, "Totals", freed)
+    ledger.totals()
+
+    sessions = ledger.totals().sessions
+    assert {name: each.calls for name, each in sessions.items()} == {"b": 1, "a": 2, "c": 1}
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_process_goes_on_from_what_it_inherited_and_counts_for_itself() -> None:

@@ -103,13 +103,14 @@ class _Tally:
         self.prompt_tokens = self.completion_tokens = self.total_tokens = 0
         self.cost = NO_COST
         self.errors: Counter[type[MeshAPIError]] = Counter()
-        self._shown: Totals | None = None
+        self._shown = Totals()
+        self._is_current = True
 
     def add(self, entry: _Entry) -> None:
         _, calls, attempts, used, error = entry
         self.calls += calls
         self.attempts += attempts
-        self.retries += max(0, attempts - calls)
+        self.retries += attempts - calls if attempts else 0
         self.prompt_tokens += used.prompt_tokens
         self.completion_tokens += used.completion_tokens
         self.total_tokens += used.total_tokens
@@ -117,7 +118,7 @@ class _Tally:
             self.cost = sum_of(self.cost, used.cost)
         if error:
             self.errors[error] += 1
-        self._shown = None
+        self._is_current = False
 
     def facts(self) -> _Facts:
         return (
@@ -132,8 +133,10 @@ class _Tally:
         )
 
     def shown(self) -> Totals:
-        # Of many sessions, few have changed since they were read.
-        self._shown = self._shown or Totals(*self.facts())
+        # Of many sessions, few have changed since they were read; one may, while it is.
+        if not self._is_current:
+            self._is_current = True
+            self._shown = Totals(*self.facts())
         return self._shown
 
 
@@ -167,25 +170,23 @@ class Ledger:
     ) -> None:
         """Add what came of a call, or of its stream."""
         self._entries.append((session, calls, attempts, used, error))
+        # A signal, or a stream that is freed, may write in the midst: the loop takes its entry too.
         with self._lock:
-            self._add_up()
+            if self._is_busy:
+                return
+            self._is_busy = True
+            try:
+                while self._entries:
+                    self._add(self._entries.popleft())
+            finally:
+                self._is_busy = False
 
     def totals(self) -> ClientTotals:
         """What stands in it now."""
         with self._lock:
-            sessions = {name: each.shown() for name, each in self._sessions.items()}
+            # Of a copy, as in the midst of it another session may begin.
+            sessions = {name: each.shown() for name, each in self._sessions.copy().items()}
             return ClientTotals(*self._whole.facts(), sessions=Sessions(sessions))
-
-    def _add_up(self) -> None:
-        # A signal, or a stream that is freed, may come in the midst: its entry waits for the loop.
-        if self._is_busy:
-            return
-        self._is_busy = True
-        try:
-            while self._entries:
-                self._add(self._entries.popleft())
-        finally:
-            self._is_busy = False
 
     def _add(self, entry: _Entry) -> None:
         self._whole.add(entry)
