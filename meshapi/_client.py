@@ -17,7 +17,6 @@ from meshapi._core.retry import RetryPolicy
 from meshapi._core.settings import ClientOptions, Settings, Timeout
 from meshapi._core.telling import check_plain
 from meshapi._core.token import AsyncTokenSource, Token, TokenSource
-from meshapi._core.totals import ClientTotals
 from meshapi.errors import ConfigurationError
 from meshapi.resources.chat.chat import AsyncChat, Chat
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from meshapi._core.connections.routes import NetworkOptions
     from meshapi._core.hooks import Hooks
     from meshapi._core.rate_limit import RateLimit
+    from meshapi._core.totals import ClientTotals
     from meshapi._core.transport import AsyncTransport, Transport
     from meshapi.resources.models import AsyncModels, Models
 
@@ -121,7 +121,7 @@ class MeshAPI:
     @property
     def totals(self) -> ClientTotals:
         """What was used so far by this client and all that `with_options` made of it."""
-        return ClientTotals(self._transport.ledger)
+        return self._transport.ledger.totals()
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """A client with some settings changed, over the same connections and retry budget.
@@ -247,7 +247,7 @@ class AsyncMeshAPI:
     @property
     def totals(self) -> ClientTotals:
         """What was used so far by this client and all that `with_options` made of it."""
-        return ClientTotals(self._transport.ledger)
+        return self._transport.ledger.totals()
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
         """A client with some settings changed, over the same connections and retry budget.

@@ -56,6 +56,11 @@ class Call(Generic[PayloadT]):
     used: Callable[[PayloadT], Used] | None = None
     """What tells how much an answer took; None where answers take nothing."""
 
+    @property
+    def endpoint(self) -> str:
+        """The path without its query."""
+        return self.path.partition("?")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter, deque
 from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from meshapi._core.fork import renew_in_child
-from meshapi._core.usage import Used, together
+from meshapi._core.usage import NO_COST, NOTHING, Used, difference_of, sum_of
 
 if TYPE_CHECKING:
     from meshapi.errors import MeshAPIError
@@ -17,92 +19,129 @@ MOST_SESSIONS = 10_000
 """How many sessions are kept: of more, those that were longest without a call are dropped."""
 
 
-class Counts:
-    """The numbers behind `Totals`, where they grow."""
-
-    __slots__ = ("attempts", "calls", "errors", "retries", "used")
-
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        self.calls = self.attempts = self.retries = 0
-        self.used = Used()
-        self.errors: dict[type[MeshAPIError], int] = {}
-
-
+@dataclass(frozen=True, slots=True)
 class Totals:
-    """What was used: it counts on, so that reading it again tells more.
+    """What was used up to a moment; subtract an earlier one to know what lies between them.
 
-    A stream's tokens are counted when it ends or is left. Not counted is what is refused before the
-    call begins, such as params that cannot be sent.
+    A call is counted when it is over, and a stream when it is open; what a stream used, and how it
+    failed, when it ends or is left. Not counted is what is refused before the call begins, such as
+    params that cannot be sent.
     """
 
-    __slots__ = ("_counts",)
+    calls: int = 0
+    """Calls, whatever came of them; each question of a run is one."""
 
-    def __init__(self, counts: Counts) -> None:
-        """Show these numbers."""
-        self._counts = counts
+    attempts: int = 0
+    """Requests that were sent, or that were to be sent when the connection failed."""
 
-    @property
-    def calls(self) -> int:
-        """Calls that were begun; a question of a run is one."""
-        return self._counts.calls
+    retries: int = 0
+    """Those of them that repeated one before."""
 
-    @property
-    def attempts(self) -> int:
-        """Requests that were sent, or that were to be sent when the connection failed."""
-        return self._counts.attempts
+    prompt_tokens: int = 0
+    """Tokens of the requests, where the answers say it."""
 
-    @property
-    def retries(self) -> int:
-        """Those of them that repeated one before."""
-        return self._counts.retries
+    completion_tokens: int = 0
+    """Tokens of the answers, where they say it."""
 
-    @property
-    def errors(self) -> Mapping[type[MeshAPIError], int]:
-        """How many calls and streams ended with an error, by its class."""
-        return dict(self._counts.errors)
+    total_tokens: int = 0
+    """Both together, as the server added them up."""
 
-    @property
-    def prompt_tokens(self) -> int:
-        """Tokens of the requests, where the answers say it."""
-        return self._counts.used.prompt_tokens
+    cost: Decimal = NO_COST
+    """US dollars, where the answers say it; 0 where none does (Mesh bills by request id)."""
 
-    @property
-    def completion_tokens(self) -> int:
-        """Tokens of the answers, where they say it."""
-        return self._counts.used.completion_tokens
+    errors: Mapping[type[MeshAPIError], int] = field(default_factory=lambda: Counter())
+    """How many calls and streams failed, by the class of the error; of any other class, 0."""
 
-    @property
-    def total_tokens(self) -> int:
-        """Both together, as the server added them up."""
-        return self._counts.used.total_tokens
+    def __sub__(self, earlier: Totals) -> Totals:
+        """What was used since then."""
+        return Totals(
+            self.calls - earlier.calls,
+            self.attempts - earlier.attempts,
+            self.retries - earlier.retries,
+            self.prompt_tokens - earlier.prompt_tokens,
+            self.completion_tokens - earlier.completion_tokens,
+            self.total_tokens - earlier.total_tokens,
+            difference_of(self.cost, earlier.cost),
+            Counter(self.errors) - Counter(earlier.errors),
+        )
 
-    @property
-    def cost(self) -> Decimal:
-        """US dollars, where the answers say it; 0 where none does (Mesh bills by request id)."""
-        return self._counts.used.cost or Decimal(0)
-
-    def __repr__(self) -> str:
-        names = ("calls", "attempts", "retries", "total_tokens", "cost")
-        shown = [f"{name}={getattr(self, name)}" for name in names]
-        errors = ", ".join(f"{kind.__name__}: {times}" for kind, times in self.errors.items())
-        return f"{type(self).__name__}({', '.join(shown)}, errors={{{errors}}})"
+    def as_dict(self) -> dict[str, object]:
+        """The same in the types of JSON: error classes by name, dollars as text."""
+        facts: dict[str, object] = {each.name: getattr(self, each.name) for each in fields(self)}
+        errors = {kind.__name__: times for kind, times in self.errors.items()}
+        return {**facts, "cost": str(self.cost), "errors": errors}
 
 
+@dataclass(frozen=True, slots=True)
 class ClientTotals(Totals):
     """What a client has used, and all clients made of it by `with_options` with it."""
 
-    __slots__ = ("_ledger",)
+    sessions: Mapping[str, Totals] = field(
+        default_factory=lambda: Sessions(), repr=False, kw_only=True
+    )
+    """The same for each `session_id`, of the newest 10,000; of any other, zeros."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        """Show what stands in the ledger."""
-        super().__init__(ledger.whole)
-        self._ledger = ledger
+    def as_dict(self) -> dict[str, object]:
+        """The same in the types of JSON: error classes by name, dollars as text."""
+        sessions = {name: each.as_dict() for name, each in self.sessions.items()}
+        return {**Totals.as_dict(self), "sessions": sessions}
 
-    @property
-    def sessions(self) -> Mapping[str, Totals]:
-        """The same for each `session_id`, the newest 10,000 of them."""
-        return {name: Totals(counts) for name, counts in self._ledger.sessions()}
+
+class Sessions(dict[str, Totals]):
+    """Totals by session, the one that is longest without a call first."""
+
+    def __missing__(self, name: str) -> Totals:
+        """A session that never called, or that was dropped, used nothing."""
+        return Totals()
+
+
+class _Tally:
+    """The numbers behind `Totals`, where they grow."""
+
+    def __init__(self) -> None:
+        self.calls = self.attempts = self.retries = 0
+        self.prompt_tokens = self.completion_tokens = self.total_tokens = 0
+        self.cost = NO_COST
+        self.errors: Counter[type[MeshAPIError]] = Counter()
+        self._shown = Totals()
+        self._is_current = True
+
+    def add(self, entry: _Entry) -> None:
+        _, calls, attempts, used, error = entry
+        self.calls += calls
+        self.attempts += attempts
+        self.retries += attempts - calls if attempts else 0
+        self.prompt_tokens += used.prompt_tokens
+        self.completion_tokens += used.completion_tokens
+        self.total_tokens += used.total_tokens
+        if used.cost:
+            self.cost = sum_of(self.cost, used.cost)
+        if error:
+            self.errors[error] += 1
+        self._is_current = False
+
+    def facts(self) -> _Facts:
+        return (
+            self.calls,
+            self.attempts,
+            self.retries,
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.total_tokens,
+            self.cost,
+            self.errors.copy(),
+        )
+
+    def shown(self) -> Totals:
+        # Of many sessions, few have changed since they were read; one may, while it is.
+        if not self._is_current:
+            self._is_current = True
+            self._shown = Totals(*self.facts())
+        return self._shown
+
+
+_Entry: TypeAlias = "tuple[str | None, int, int, Used, type[MeshAPIError] | None]"
+_Facts: TypeAlias = "tuple[int, int, int, int, int, int, Decimal, Mapping[type[MeshAPIError], int]]"
 
 
 class Ledger:
@@ -110,52 +149,52 @@ class Ledger:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.whole = Counts()
-        self._sessions: dict[str, Counts] = {}
+        self._whole = _Tally()
+        self._sessions: dict[str, _Tally] = {}
+        self._entries: deque[_Entry] = deque()
         self.renew()
         renew_in_child(self)
 
     def renew(self) -> None:
         """Begin with a free lock: a thread of the parent process may have held it."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_busy = False
 
-    def sessions(self) -> list[tuple[str, Counts]]:
-        """The sessions that are kept, the one that is longest without a call first."""
+    def write(
+        self,
+        session: str | None,
+        calls: int,
+        attempts: int,
+        used: Used = NOTHING,
+        error: type[MeshAPIError] | None = None,
+    ) -> None:
+        """Add what came of a call, or of its stream."""
+        self._entries.append((session, calls, attempts, used, error))
+        # A signal, or a stream that is freed, may write in the midst: the loop takes its entry too.
         with self._lock:
-            return list(self._sessions.items())
+            if self._is_busy:
+                return
+            self._is_busy = True
+            try:
+                while self._entries:
+                    self._add(self._entries.popleft())
+            finally:
+                self._is_busy = False
 
-    def begun(self, session: str | None) -> None:
-        """A call begins."""
+    def totals(self) -> ClientTotals:
+        """What stands in it now."""
         with self._lock:
-            if session is not None:
-                self._come_back(session)
-            for counts in self._of(session):
-                counts.calls += 1
+            # Of a copy, as in the midst of it another session may begin.
+            sessions = {name: each.shown() for name, each in self._sessions.copy().items()}
+            return ClientTotals(*self._whole.facts(), sessions=Sessions(sessions))
 
-    def sent(self, session: str | None, attempt: int) -> None:
-        """An attempt of it begins, the first being 1."""
-        with self._lock:
-            for counts in self._of(session):
-                counts.attempts += 1
-                counts.retries += attempt > 1
-
-    def used(self, session: str | None, used: Used) -> None:
-        """An answer came, or part of one."""
-        with self._lock:
-            for counts in self._of(session):
-                counts.used = together((counts.used, used))
-
-    def failed(self, session: str | None, kind: type[MeshAPIError]) -> None:
-        """A call or its stream ended with an error."""
-        with self._lock:
-            for counts in self._of(session):
-                counts.errors[kind] = counts.errors.get(kind, 0) + 1
-
-    def _come_back(self, session: str) -> None:
-        self._sessions[session] = self._sessions.pop(session, Counts())
-        if len(self._sessions) > MOST_SESSIONS:
-            del self._sessions[next(iter(self._sessions))]
-
-    def _of(self, session: str | None) -> tuple[Counts, ...]:
-        counts = self._sessions.get(session) if session is not None else None
-        return (self.whole,) if counts is None else (self.whole, counts)
+    def _add(self, entry: _Entry) -> None:
+        self._whole.add(entry)
+        session = entry[0]
+        if session is not None:
+            # Taken out and put in, so that it is the newest.
+            tally = self._sessions.pop(session) if session in self._sessions else _Tally()
+            self._sessions[session] = tally
+            tally.add(entry)
+            if len(self._sessions) > MOST_SESSIONS:
+                del self._sessions[next(iter(self._sessions))]

@@ -159,7 +159,8 @@ class Transport:
         except MeshAPIError as error:
             self._end_attempt(exchange, error)
             raise
-        self._end_attempt(exchange)
+        if self.settings.hooks:
+            self._end_attempt(exchange)
         return result
 
     def _take_turn(self, exchange: Exchange[PayloadT]) -> None:
@@ -305,7 +306,8 @@ class AsyncTransport:
         except MeshAPIError as error:
             await self._end_attempt(exchange, error)
             raise
-        await self._end_attempt(exchange)
+        if self.settings.hooks:
+            await self._end_attempt(exchange)
         return result
 
     async def _take_turn(self, exchange: Exchange[PayloadT]) -> None:

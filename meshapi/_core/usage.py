@@ -9,7 +9,9 @@ from functools import reduce
 from typing import NamedTuple
 
 # Nothing that a server says of costs may raise: what is beyond all bounds becomes infinite.
-_ADDING = decimal.Context(prec=50, traps=[])
+_FORGIVING = decimal.Context(prec=50, traps=[])
+
+NO_COST = Decimal(0)
 
 
 class Used(NamedTuple):
@@ -18,24 +20,31 @@ class Used(NamedTuple):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     total_tokens: int = 0
-    cost: Decimal | None = None
+    cost: Decimal = NO_COST
+
+
+NOTHING = Used()
 
 
 def together(each: Iterable[Used]) -> Used:
-    """All of it, added up; no cost where none is known."""
-    return reduce(_added, each, Used())
+    """All of it, added up."""
+    return reduce(_both, each, NOTHING)
 
 
-def _added(one: Used, other: Used) -> Used:
+def _both(one: Used, other: Used) -> Used:
     return Used(
         one.prompt_tokens + other.prompt_tokens,
         one.completion_tokens + other.completion_tokens,
         one.total_tokens + other.total_tokens,
-        _added_costs(one.cost, other.cost),
+        sum_of(one.cost, other.cost),
     )
 
 
-def _added_costs(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return _ADDING.add(one, other)
+def sum_of(cost: Decimal, more: Decimal) -> Decimal:
+    """Two costs together."""
+    return _FORGIVING.add(cost, more)
+
+
+def difference_of(cost: Decimal, less: Decimal) -> Decimal:
+    """What one cost is above another."""
+    return _FORGIVING.subtract(cost, less)

@@ -13,6 +13,7 @@ from meshapi._core.meta import Meta
 from meshapi._core.models import AnswerT, Payload, PayloadT
 from meshapi._core.settings import Settings
 from meshapi._core.totals import Ledger
+from meshapi._core.usage import NOTHING
 from meshapi.errors import APIStatusError, MeshAPIError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Telemetry(Protocol):
 class _Attempt:
     """A request that was sent, until its line is written."""
 
-    __slots__ = ("begun", "end", "error", "number", "response")
+    __slots__ = ("begun", "ended", "is_wait_named", "number", "response")
 
     def __init__(self, number: int, begun: float) -> None:
         """Nothing came of it yet."""
@@ -57,9 +58,10 @@ class _Attempt:
         self.begun = begun
         self.response: ResponseInfo | None = None
         """What came of it, where somebody asked."""
-        self.error: MeshAPIError | None = None
-        self.end: tuple[StreamReader[Any], MeshAPIError | None] | None = None
-        """How its stream ended before it was handed over."""
+        self.is_wait_named = False
+        """Whether the server named a wait for the next one."""
+        self.ended: StreamReader[Any] | None = None
+        """Its stream, where that was complete before it was handed over."""
 
 
 class Watch:
@@ -67,6 +69,13 @@ class Watch:
 
     telemetry: ClassVar[Telemetry | None] = None
     """Off, until it is turned on for the whole process."""
+
+    # How a call begins, here and not in `__init__`: most calls change little of it.
+    _attempts = 0
+    _attempt: _Attempt | None = None
+    """What is on its way; None where nothing is."""
+    _request: RequestInfo | None = None
+    _is_handed_over = False
 
     def __init__(
         self,
@@ -79,51 +88,45 @@ class Watch:
         """The call begins."""
         self.span = self.telemetry.begin(call, settings) if self.telemetry else None
         self._session = call.session_id or settings.headers.get("x-session-id")
-        self._about = (call.method, call.path.partition("?")[0], call.streams, len(call.body))
+        self._call = call
         self._key = idempotency_key
         self._ledger = ledger
         self._clock = clock
-        self._request: RequestInfo | None = None
-        self._attempt: _Attempt | None = None
-        """What is on its way; None where nothing is."""
-        self._is_handed_over = False
         self._process = Process.generation
-        ledger.begun(self._session)
 
     def queued(self, wait: float) -> None:
         """An attempt waits for its turn."""
         if wait:
-            method, path, *_ = self._about
-            log.queue(method, path, wait)
+            log.queue(self._call.method, self._call.endpoint, wait)
 
     def request(self, number: int) -> RequestInfo:
         """An attempt as it is to be sent: the same object however often it is asked for."""
         if self._request is None or self._request.attempt != number:
             from meshapi._core.hooks import RequestInfo  # Few ask for it.
 
-            method, path, streams, body_bytes = self._about
+            call = self._call
             self._request = RequestInfo(
-                method=method,
-                path=path,
+                method=call.method,
+                path=call.endpoint,
                 attempt=number,
-                streams=streams,
+                streams=call.streams,
                 idempotency_key=self._key,
                 session_id=self._session,
-                body_bytes=body_bytes,
+                body_bytes=len(call.body),
             )
         return self._request
 
     def sending(self, number: int) -> None:
         """An attempt leaves."""
+        self._attempts = number
         self._attempt = _Attempt(number, self._clock())
-        self._ledger.sent(self._session, number)
 
     def tried(self, meta: Meta, error: MeshAPIError | None) -> ResponseInfo | None:
         """The attempt is over, and what came of it; None where nothing was sent."""
         attempt = self._attempt
         if attempt is None:
             return None
-        attempt.error = error
+        attempt.is_wait_named = error is not None and error.retry_after is not None
         attempt.response = self._response(attempt, meta, error)
         return attempt.response
 
@@ -134,20 +137,17 @@ class Watch:
         attempt, self._attempt = self._attempt, None
         assert attempt, "What was not sent is not repeated"
         assert attempt.response
-        assert attempt.error
         retry = RetryInfo(
-            response=attempt.response,
-            wait=wait,
-            server_named_wait=attempt.error.retry_after is not None,
+            response=attempt.response, wait=wait, server_named_wait=attempt.is_wait_named
         )
         if log.is_on():
-            log.attempt(attempt.response, type(attempt.error), retry=retry)
+            log.attempt(attempt.response, attempt.response.error, retry=retry)
         return retry
 
     def answered(self, call: Call[AnswerT], answer: AnswerT) -> None:
         """The whole answer came."""
-        if call.used:
-            self._ledger.used(self._session, call.used(answer))
+        used = call.used(answer) if call.used else NOTHING
+        self._ledger.write(self._session, 1, self._attempts, used)
         if self._attempt and log.is_on():
             log.attempt(self._attempt.response or self._response(self._attempt, answer.meta, None))
         if self.span:
@@ -155,8 +155,7 @@ class Watch:
 
     def failed(self, meta: Meta, error: BaseException) -> None:
         """The call failed, or was given up."""
-        if isinstance(error, MeshAPIError):
-            self._ledger.failed(self._session, type(error))
+        self._ledger.write(self._session, 1, self._attempts, error=_class_of(error))
         if self._attempt and log.is_on():
             response = self._attempt.response or self._response(self._attempt, meta, error)
             log.attempt(response, response.error or type(error))
@@ -168,13 +167,14 @@ class Watch:
         attempt = self._attempt
         assert attempt, "A stream was asked for"
         self._is_handed_over = True
+        self._ledger.write(self._session, 1, self._attempts)
         if log.is_on():  # Now, as nothing can be imported any more at the end of a program.
             attempt.response = attempt.response or self._response(attempt, meta, None)
             log.opening(attempt.response)
         if self.span:
             self.span.handed_over()
-        if attempt.end:
-            self.ended(*attempt.end)
+        if attempt.ended:
+            self.ended(attempt.ended, None)
 
     def ended(self, reader: StreamReader[Any], failure: MeshAPIError | None) -> None:
         """The stream is over: complete, failed or left. Before it is open, it may be repeated."""
@@ -183,11 +183,9 @@ class Watch:
         attempt = self._attempt
         assert attempt, "A stream was asked for"
         if not self._is_handed_over:
-            attempt.end = reader, failure
+            attempt.ended = None if failure else reader
             return
-        self._ledger.used(self._session, reader.used)
-        if failure:
-            self._ledger.failed(self._session, type(failure))
+        self._ledger.write(self._session, 0, 0, reader.used, _class_of(failure))
         if log.is_on():
             opened = attempt.response or self._response(attempt, reader.meta, None)
             seconds, kind = self._clock() - attempt.begun, _class_of(failure)

@@ -13,6 +13,7 @@ LIMIT = "_core/rate_limit.py"
 OUTGOING = "_core/outgoing.py"
 TOKEN = "_core/token.py"
 EVENTS = "_core/events.py"
+TOTALS = "_core/totals.py"
 STREAMS = "_core/streams.py"
 CONNECTIONS = "_core/connections/"
 WATCH = "_core/watch.py"
@@ -1298,6 +1299,128 @@ WATCHING = [
     ),
 ]
 
+COUNTING = [
+    Mutation(
+        "Who writes in the midst of it waits for nobody",
+        TOTALS,
+        "threading.RLock()",
+        "threading.Lock()",
+        "test_totals.py -k midst",
+    ),
+    Mutation(
+        "What is written in the midst of it is not lost",
+        TOTALS,
+        "            if self._is_busy:\n                return\n",
+        "",
+        "test_totals.py -k midst",
+    ),
+    Mutation(
+        "A session may begin while the totals are read",
+        TOTALS,
+        "self._sessions.copy().items()",
+        "self._sessions.items()",
+        "test_totals.py -k midst_of_a_reading",
+    ),
+    Mutation(
+        "What is written while the totals are read is in the next reading",
+        TOTALS,
+        "            self._is_current = True\n            self._shown = Totals(*self.facts())\n",
+        "            self._shown = Totals(*self.facts())\n            self._is_current = True\n",
+        "test_totals.py -k midst_of_a_reading",
+    ),
+    Mutation(
+        "Headers of a call win over those of the client",
+        "_core/settings.py",
+        '{**self.headers, **_checked_headers(options.get("headers", {}))}',
+        '{**_checked_headers(options.get("headers", {})), **self.headers}',
+        "test_options.py -k win",
+    ),
+    Mutation(
+        "None switches hooks off",
+        "_core/settings.py",
+        "    if hooks is not None and not isinstance(hooks, Hooks):",
+        "    if not isinstance(hooks, Hooks):",
+        "test_options.py -k switches",
+    ),
+    Mutation(
+        "A GET refuses what only a POST has",
+        "_core/resource.py",
+        "        if options.get(name) is not None:\n",
+        "        if False:\n",
+        "test_options.py -k only_a_post",
+    ),
+    Mutation(
+        "An option that does not exist is a TypeError",
+        "_core/resource.py",
+        "    check_names(options, CallOptions)\n",
+        "",
+        "test_options.py -k cannot_work",
+    ),
+    Mutation(
+        "A child process has a free lock",
+        TOTALS,
+        "        renew_in_child(self)\n",
+        "",
+        "test_totals.py -k child",
+    ),
+    Mutation(
+        "The session that is longest without a call is dropped",
+        TOTALS,
+        "            tally = self._sessions.pop(session) if",
+        "            tally = self._sessions[session] if",
+        "test_totals.py -k longest",
+    ),
+    Mutation(
+        "Totals that were read stay as they are",
+        TOTALS,
+        "            self.errors.copy(),\n",
+        "            self.errors,\n",
+        "test_totals.py -k plain_values",
+    ),
+    Mutation(
+        "What was read of a session is not read again once it has grown",
+        TOTALS,
+        "        self._is_current = False\n\n    def facts",
+        "\n    def facts",
+        "test_totals.py -k never_sees",
+    ),
+    Mutation(
+        "No cost is too large to be added",
+        "_core/usage.py",
+        "decimal.Context(prec=50, traps=[])",
+        "decimal.Context(prec=50)",
+        "test_totals.py -k too_large",
+    ),
+    Mutation(
+        "The session of the body comes before that of the header",
+        "_core/watch.py",
+        'call.session_id or settings.headers.get("x-session-id")',
+        'settings.headers.get("x-session-id") or call.session_id',
+        "test_totals.py -k before_the_header",
+    ),
+    Mutation(
+        "A stream that fails counts what it used",
+        "_core/watch.py",
+        "self._ledger.write(self._session, 0, 0, reader.used, _class_of(failure))",
+        "self._ledger.write(self._session, 0, 0, error=_class_of(failure))",
+        "test_totals.py -k stream_that_fails",
+    ),
+    Mutation(
+        "The last event of a comparison adds nothing to what was told before",
+        CHAT + "compare.py",
+        "if event.usage and not (self.complete and self._usages):",
+        "if event.usage:",
+        "test_totals.py -k comparison",
+    ),
+    Mutation(
+        "Every method of a comparison takes the options of a call",
+        CHAT + "compare.py",
+        "        return Stream(self._with(options),",
+        "        return Stream(self._transport,",
+        "test_options.py -k deadline",
+    ),
+]
+
 MUTATIONS = [
     *BILLING,
     *TIME,
@@ -1312,4 +1435,5 @@ MUTATIONS = [
     *OUTPUTS,
     *TOOLS,
     *WATCHING,
+    *COUNTING,
 ]

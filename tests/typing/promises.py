@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import assert_never, assert_type
 
 from pydantic import BaseModel, TypeAdapter
@@ -25,6 +26,7 @@ from meshapi import (
     ChatCompletionResponse,
     ChatCompletionStream,
     ChatMessage,
+    ClientTotals,
     ContentEvent,
     DoneEvent,
     FunctionTool,
@@ -53,6 +55,7 @@ from meshapi import (
     ToolRun,
     ToolRunEvent,
     ToolRunStream,
+    Totals,
     UsageEvent,
     UsageInfo,
     ValidationErrorDetail,
@@ -348,12 +351,23 @@ def what_a_run_had_done(error: MeshAPIError, endless: MaxTurnsExceeded) -> None:
     assert_type(endless.run, ToolRun)
 
 
+def counted() -> None:
+    totals = client.totals
+    assert_type(totals, ClientTotals)
+    assert_type(totals - totals, Totals)
+    assert_type(totals.sessions["a"], Totals)
+    assert_type(totals.errors[APIStatusError], int)
+    assert_type(async_client.totals.cost, Decimal)
+
+
 def mistakes() -> None:
     ChatCompletionParams(messages=history, mdoel="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # misspelt
     ChatCompletionParams()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # no messages
     ChatCompletionParams(messages=history, temperature="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # text
     client.chat.completions.create(history)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # no params
     client.chat.completions.create(ChatCompletionParams(messages=[]), tiemout=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]  # misspelt
+    client.totals.errors["RateLimitExceeded"]  # type: ignore[index]  # pyright: ignore[reportArgumentType]  # a class
+    client.with_options(hook=None)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # misspelt
     MeshAPI("rsk_positional")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # keywords only
     completions, params = client.chat.completions, ChatCompletionParams(messages=[])
     completions.run(params, tools=["weather"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]  # no function

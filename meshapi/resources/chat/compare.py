@@ -242,6 +242,7 @@ class Compare(Resource):
             APIStatusError: the gateway refused, or every model failed (`all_models_failed`).
             ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             InvalidResponse: the answer is not what the wire promises.
+            InvalidRequest: the params cannot be sent.
         """
         return self._with(options).send(_whole(params, options))
 
@@ -254,6 +255,7 @@ class Compare(Resource):
             APIStatusError: the gateway refused, or an error ended the stream.
             ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             StreamInterrupted: what came is no stream.
+            InvalidRequest: the params cannot be sent.
         """
         return Stream(self._with(options), _streamed(params, options), _ComparisonFold())
 
@@ -270,6 +272,7 @@ class AsyncCompare(AsyncResource):
             APIStatusError: the gateway refused, or every model failed (`all_models_failed`).
             ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             InvalidResponse: the answer is not what the wire promises.
+            InvalidRequest: the params cannot be sent.
         """
         return await self._with(options).send(_whole(params, options))
 
@@ -282,6 +285,7 @@ class AsyncCompare(AsyncResource):
             APIStatusError: the gateway refused, or an error ended the stream.
             ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             StreamInterrupted: what came is no stream.
+            InvalidRequest: the params cannot be sent.
         """
         return AsyncStream(self._with(options), _streamed(params, options), _ComparisonFold())
 

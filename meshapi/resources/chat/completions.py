@@ -97,10 +97,10 @@ class ChatCompletions(Resource):
             OutputParseError: the answer is not of the type; `completion` and `raw_text` keep it.
                 Its subclasses: the model refused (`OutputRefused`), or the answer was cut
                 (`OutputTruncated`).
-            InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
             APIStatusError: the gateway refused; its subclasses say why.
             ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             InvalidResponse: the answer is not what the wire promises.
+            InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
         """
         from meshapi.resources.chat.outputs import asking  # Not all programs parse.
 
@@ -116,10 +116,10 @@ class ChatCompletions(Resource):
         """Ask for the same as a stream: the value as it grows, and at the end `final().parsed`.
 
         Raises:
-            InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
             APIStatusError: the gateway refused; its subclasses say why.
             ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             StreamInterrupted: what came is no stream.
+            InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
         """
         from meshapi.resources.chat.outputs import asking  # Not all programs parse.
         from meshapi.resources.chat.parsed_streams import ParsedCompletionStream
@@ -155,8 +155,8 @@ class ChatCompletions(Resource):
 
         Raises:
             MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
-            InvalidRequest: something is no function, cannot be described, or cannot be sent.
             MeshAPIError: a question failed, as in `create`; `error.run` is what was done so far.
+            InvalidRequest: something is no function, cannot be described, or cannot be sent.
         """
         from meshapi.resources.chat.run_steps import run  # Not all have tools.
 
@@ -175,6 +175,8 @@ class ChatCompletions(Resource):
         """Run as `run` does, and give what happens as it happens; a loop raises what `run` would.
 
         Raises:
+            MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
+            MeshAPIError: a question failed, as in `stream`; `error.run` is what was done so far.
             InvalidRequest: something is no function, cannot be described, or cannot be sent.
         """
         from meshapi.resources.chat.run_streams import ToolRunStream  # Not all have tools.
@@ -248,10 +250,10 @@ class AsyncChatCompletions(AsyncResource):
             OutputParseError: the answer is not of the type; `completion` and `raw_text` keep it.
                 Its subclasses: the model refused (`OutputRefused`), or the answer was cut
                 (`OutputTruncated`).
-            InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
             APIStatusError: the gateway refused; its subclasses say why.
             ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             InvalidResponse: the answer is not what the wire promises.
+            InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
         """
         from meshapi.resources.chat.outputs import asking  # Not all programs parse.
 
@@ -267,10 +269,10 @@ class AsyncChatCompletions(AsyncResource):
         """Ask for the same as a stream: the value as it grows, and at the end `final().parsed`.
 
         Raises:
-            InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
             APIStatusError: the gateway refused; its subclasses say why.
             ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             StreamInterrupted: what came is no stream.
+            InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
         """
         from meshapi.resources.chat.outputs import asking  # Not all programs parse.
         from meshapi.resources.chat.parsed_streams import AsyncParsedCompletionStream
@@ -306,8 +308,8 @@ class AsyncChatCompletions(AsyncResource):
 
         Raises:
             MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
-            InvalidRequest: something is no function, cannot be described, or cannot be sent.
             MeshAPIError: a question failed, as in `create`; `error.run` is what was done so far.
+            InvalidRequest: something is no function, cannot be described, or cannot be sent.
         """
         from meshapi.resources.chat.run_steps import async_run  # Not all have tools.
 
@@ -326,6 +328,8 @@ class AsyncChatCompletions(AsyncResource):
         """Run as `run` does, and give what happens as it happens; a loop raises what `run` would.
 
         Raises:
+            MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
+            MeshAPIError: a question failed, as in `stream`; `error.run` is what was done so far.
             InvalidRequest: something is no function, cannot be described, or cannot be sent.
         """
         from meshapi.resources.chat.run_streams import AsyncToolRunStream  # Not all have tools.

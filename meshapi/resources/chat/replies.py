@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 
 from meshapi._core.models import Answer, JSONObject, NullableText, Payload, Timestamp, null_reads_as
-from meshapi._core.usage import Used
+from meshapi._core.usage import NO_COST, Used
 from meshapi.resources.chat.messages import ChatCompletionMessage, joined_text
 
 ChatCompletionChoiceFinishReason: TypeAlias = (
@@ -178,7 +178,8 @@ def used_by(facts: CompletionFacts) -> Used:
 
 def counted(usage: UsageInfo | None, cost: Decimal | None) -> Used:
     """Tokens and US dollars as they are added up."""
+    dollars = cost or NO_COST
     if usage is None:
-        return Used(cost=cost)
+        return Used(cost=dollars)
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    return Used(prompt, completion, usage.total_tokens or prompt + completion, cost)
+    return Used(prompt, completion, usage.total_tokens or prompt + completion, dollars)
