@@ -35,8 +35,7 @@ from meshapi._core import rate_limit
 from meshapi._core.exchange import _STEP, _STEPS
 from meshapi._core.meta import Meta
 from meshapi._core.rate_limit import Place
-from meshapi._core.transport import Transport
-from meshapi.local import LocalGateway
+from meshapi.local import LocalGateway, clock
 from tests.colours import Async, Client, Sync
 
 QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
@@ -581,6 +580,34 @@ def test_a_turn_after_the_deadline_raises_at_once_and_sends_nothing(
     assert client.totals.retries == 0
 
 
+def test_those_that_wait_notice_a_place_that_is_given_back(
+    gateway: LocalGateway, colour: Sync
+) -> None:
+    limit = RateLimit(rpm=1)
+    client = colour.client(base_url=gateway.base_url, token=gateway.token, rate_limit=limit)
+    transport: Any = client.chat.completions._transport
+    now = [NOW]
+    waits: list[float] = []
+    take(limit, NOW)
+    ahead = limit.enter()
+
+    def rest(seconds: float) -> None:
+        waits.append(seconds)
+        now[0] += seconds
+        limit.give_back(ahead)
+
+    async def async_rest(seconds: float) -> None:
+        rest(seconds)
+
+    transport.clock = lambda: now[0]
+    transport.sleep = rest if colour.name == "sync" else async_rest
+    colour.settle(client.chat.completions.create(QUESTION))
+
+    assert waits[0] == pytest.approx(2 * PERIOD / 10)
+    assert sum(waits) == pytest.approx(PERIOD), "and not the time of two"
+    assert min(waits[:-1]) == 0.5
+
+
 def test_a_limit_is_switched_off_by_none(gateway: LocalGateway, colour: Sync) -> None:
     client = colour.client(
         base_url=gateway.base_url, token=gateway.token, rate_limit=RateLimit(rpm=1), timeout=30
@@ -791,12 +818,17 @@ def test_a_forked_process_has_no_line_and_a_free_lock() -> None:
 
 
 def test_a_clock_that_stands_still_is_not_late_for_those_who_wait(
-    mesh_gateway: LocalGateway,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else a minute of theirs would be less than one of the gateway's."""
-    begun = mesh_gateway.clock.time() - Transport.clock()
-    time.sleep(0.05)
+    now = [NOW]
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    standing = clock.Clock()
+    standing.set(0.0)
+    now[0] += 5
+    assert standing.time() == 0
 
-    Transport.sleep(60)
+    standing.move_to(60)
+    standing.move_to(60)
 
-    assert mesh_gateway.clock.time() - Transport.clock() == pytest.approx(begun, abs=0.04)
+    assert standing.time() == 65

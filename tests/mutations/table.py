@@ -769,6 +769,13 @@ LIMITS = [
         "test_rate_limit.py -k forked",
     ),
     Mutation(
+        "Those that wait notice a place that is given back",
+        EXCHANGE,
+        "            yield min(wait, max(_STEP, wait / _STEPS))\n",
+        "            yield wait\n",
+        "test_rate_limit.py -k notice_a_place",
+    ),
+    Mutation(
         "A clock that stands still is not late for those who wait",
         LOCAL + "clock.py",
         "                self._standing += now - self._stood_at\n",
