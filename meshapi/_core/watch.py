@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol
 from meshapi._core import log
 from meshapi._core.call import Call
 from meshapi._core.meta import Meta
-from meshapi._core.models import AnswerT, Payload, PayloadT
+from meshapi._core.models import Answer, AnswerT, PayloadT
 from meshapi._core.settings import Settings
 from meshapi._core.totals import Ledger
+from meshapi._core.usage import Used
 from meshapi.errors import APIStatusError, MeshAPIError
 
 if TYPE_CHECKING:
     from meshapi._core.hooks import RequestInfo, ResponseInfo, RetryInfo
     from meshapi._core.reader import Fold, StreamReader
-    from meshapi._core.usage import Used
     from meshapi.resources.chat.replies import ChatCompletionResponse
 
 
@@ -31,8 +31,16 @@ class Span(Protocol):
         """Its stream goes to the caller: what is done from now on is no part of the call."""
         ...
 
-    def end(self, meta: Meta, answer: Payload | None, error: BaseException | None) -> None:
-        """It is over; of a stream that failed or was left, the answer is what came of it."""
+    def answered(self, answer: Answer, used: Used) -> None:
+        """The whole answer came."""
+        ...
+
+    def failed(self, meta: Meta, error: BaseException) -> None:
+        """The call failed, or was given up."""
+        ...
+
+    def ended(self, reader: StreamReader[Any], failure: MeshAPIError | None) -> None:
+        """Its stream is over: complete, failed or left."""
         ...
 
 
@@ -136,12 +144,12 @@ class Watch:
 
     def answered(self, call: Call[AnswerT], answer: AnswerT) -> None:
         """The whole answer came."""
-        if call.used:
-            self._ledger.used(self._session, call.used(answer))
+        used = call.used(answer) if call.used else Used()
+        self._ledger.used(self._session, used)
         if log.is_on():
             self._log(self._info(answer.meta))
         if self.span:
-            self.span.end(answer.meta, answer, None)
+            self.span.answered(answer, used)
 
     def failed(self, meta: Meta, error: BaseException) -> None:
         """The call failed, or was given up."""
@@ -151,7 +159,7 @@ class Watch:
             response = self._response or self._info(meta, error)
             self._log(response, log.reason(response) or type(error).__name__)
         if self.span:
-            self.span.end(meta, None, error)
+            self.span.failed(meta, error)
 
     def handed_over(self) -> None:
         """The stream is open, and goes to the caller."""
@@ -178,7 +186,7 @@ class Watch:
             left = "" if reader.is_complete else "left half-way"
             self._log(response, log.reason(response) or left, events=reader.events)
         if self.span:
-            self.span.end(reader.meta, reader.partial, failure)
+            self.span.ended(reader, failure)
 
     def _log(self, response: ResponseInfo, outcome: str = "", *, events: int | None = None) -> None:
         if not log.is_on():
