@@ -27,7 +27,7 @@ from meshapi.otel.answer import (
     describe_used,
 )
 from meshapi.otel.content import asked_messages, defined_tools, given_messages
-from meshapi.otel.request import Document, describe_request
+from meshapi.otel.request import describe_request
 from meshapi.otel.unbroken import unbroken
 from meshapi.otel.values import text
 
@@ -62,7 +62,7 @@ class CallSpan:
         self, handler: TelemetryHandler, operation: str, call: Call[Any], settings: Settings
     ) -> None:
         """Begin it."""
-        body: Document = fields_of(from_json(hide_tokens(call.body.decode())))
+        body = fields_of(from_json(call.body))
         url = urlsplit(settings.base_url)
         self._call = handler.inference(
             _PROVIDER,
@@ -75,8 +75,7 @@ class CallSpan:
         self._call.suspend()  # It is this object that makes it the current one, and ends that.
         with unbroken:
             describe_request(self._call, body, streams=call.streams)
-        if self._call.should_capture_content:
-            self._tell_asked(body)
+        self._content = call.body if self._call.should_capture_content else None
         self._before = attach(self._call.context)
 
     def chunk(self) -> None:
@@ -94,45 +93,45 @@ class CallSpan:
         """The whole answer came."""
         self.handed_over()
         with unbroken:
-            self._describe(answer.meta, answer, used)
-        with unbroken:
-            self._call.stop()
+            self._describe(answer.meta, used, answer)
+        self._end(None)
 
     def failed(self, meta: Meta, error: BaseException) -> None:
         """The call failed, or was given up."""
         self.handed_over()
         with unbroken:
-            describe_exchange(self._call, meta)
-        self._fail(error)
+            self._describe(meta, Used(), None)
+        self._end(error)
 
     def ended(self, reader: StreamReader[Any], failure: MeshAPIError | None) -> None:
         """Its stream is over: complete, failed or left."""
         with unbroken:
-            self._describe(reader.meta, reader.partial, reader.used)
-        if failure:
-            self._fail(failure)
-            return
-        with unbroken:
-            if not reader.is_complete:
-                self._call.attributes["meshapi.stream.left"] = True
-            self._call.stop()
+            self._describe(reader.meta, reader.used, reader.partial)
+        if not failure and not reader.is_complete:
+            self._call.attributes["meshapi.stream.left"] = True
+        self._end(failure)
 
-    def _fail(self, error: BaseException) -> None:
-        with unbroken:
-            self._call.fail(describe_failure(self._call, error))
-
-    def _describe(self, meta: Meta, answer: Payload | None, used: Used) -> None:
+    def _describe(self, meta: Meta, used: Used, answer: Payload | None) -> None:
         describe_exchange(self._call, meta)
         describe_used(self._call, used)
-        if answer is None:
-            return
-        describe_answer(self._call, answer)
-        if self._call.should_capture_content:
-            document = fields_of(from_json(hide_tokens(answer.model_dump_json())))
-            self._call.output_messages = given_messages(document)
+        if answer:
+            describe_answer(self._call, answer)
+        if self._content:
+            self._tell_content(self._content, answer)
 
-    def _tell_asked(self, body: Document) -> None:
+    def _tell_content(self, asked: bytes, answer: Payload | None) -> None:
+        # Late, so that nothing of it delays the call, and the token of each attempt is known.
+        body = fields_of(from_json(hide_tokens(asked.decode())))
+        self._call.input_messages = asked_messages(body)
+        self._call.tool_definitions = defined_tools(body)
+        self._call.prompt_variables = fields_of(body.get("variables"))
+        if answer:
+            said = fields_of(from_json(hide_tokens(answer.model_dump_json())))
+            self._call.output_messages = given_messages(said)
+
+    def _end(self, error: BaseException | None) -> None:
         with unbroken:
-            self._call.input_messages = asked_messages(body)
-            self._call.tool_definitions = defined_tools(body)
-            self._call.prompt_variables = fields_of(body.get("variables"))
+            if error is None:
+                self._call.stop()
+            else:
+                self._call.fail(describe_failure(self._call, error))
