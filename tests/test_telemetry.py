@@ -632,6 +632,16 @@ def test_the_span_is_current_while_the_call_runs_and_the_callers_before_and_afte
     assert call.parent == mine.get_span_context()
 
 
+def test_while_a_stream_is_read_the_context_is_the_callers(
+    told: Told, mesh_gateway: LocalGateway
+) -> None:
+    before = get_current()
+    with MeshAPI() as client, client.chat.completions.stream(QUESTION) as stream:
+        assert all(get_current() is before for _ in stream)
+
+    assert told.span
+
+
 async def _created(client: AsyncMeshAPI, contexts: list[Context]) -> None:
     contexts.append(get_current())
     with suppress(MeshAPIError):
@@ -674,9 +684,10 @@ def test_a_stream_may_be_opened_in_one_task_and_closed_in_another(
 ) -> None:
     async def main() -> None:
         async with AsyncMeshAPI() as client:
-            stream = client.chat.completions.stream(QUESTION)
             before = get_current()
-            await asyncio.create_task(anext(stream))
+            stream = await client.chat.completions.stream(QUESTION).__aenter__()
+            assert get_current() is before
+            await anext(stream)
             assert get_current() is before
             await asyncio.create_task(stream.close())
 

@@ -15,6 +15,8 @@ STREAMS = "_core/streams.py"
 CONNECTIONS = "_core/connections/"
 LOCAL = "local/"
 CHAT = "resources/chat/"
+OTEL = "otel/"
+WATCH = "_core/watch.py"
 RELAY = "resources/chat/relay.py"
 
 BILLING = [
@@ -1014,6 +1016,103 @@ TOOLS = [
     ),
 ]
 
+TELEMETRY = [
+    Mutation(
+        "Telemetry that fails breaks no call",
+        OTEL + "unbroken.py",
+        "        return True\n",
+        "        return False\n",
+        "test_telemetry.py -k fail",
+    ),
+    Mutation(
+        "What fails in telemetry is logged without its words",
+        OTEL + "unbroken.py",
+        "{type(error).__name__} in",
+        "{error!r} in",
+        "test_telemetry.py -k processor",
+    ),
+    Mutation(
+        "The span of a stream gives the context back once it is open",
+        WATCH,
+        "            self.span.handed_over()\n",
+        "            pass\n",
+        "test_telemetry.py -k 'another or read_the_context'",
+    ),
+    Mutation(
+        "The span of a call that failed gives the context back",
+        OTEL + "spans.py",
+        """        self.handed_over()
+        with unbroken:
+            self._describe(meta""",
+        """        with unbroken:
+            self._describe(meta""",
+        "test_telemetry.py -k restored",
+    ),
+    Mutation(
+        "A span that ends in another context says nothing",
+        OTEL + "spans.py",
+        "suppress(ValueError, RuntimeError)",
+        "suppress(RuntimeError)",
+        "test_telemetry.py -k dropped_with",
+    ),
+    Mutation(
+        "The span of a stream lives as long as the stream",
+        WATCH,
+        "            self.span.ended(reader, failure)\n",
+        "            pass\n",
+        "test_telemetry.py -k stream",
+    ),
+    Mutation(
+        "Telemetry tells content only where it is asked for",
+        OTEL + "spans.py",
+        "call.body if self._call.should_capture_content else None",
+        "call.body",
+        "test_telemetry.py -k converted",
+    ),
+    Mutation(
+        "Telemetry tells an error without the server's words",
+        OTEL + "answer.py",
+        "    facts = [name]\n",
+        "    facts = [str(error)]\n",
+        "test_telemetry.py -k words",
+    ),
+    Mutation(
+        "A code that may quote is not told by telemetry",
+        OTEL + "values.py",
+        'r"[!-~]{1,100}"',
+        'r".{1,100}"',
+        "test_telemetry.py -k sentence",
+    ),
+    Mutation(
+        "Telemetry masks the token in what was asked and said",
+        OTEL + "spans.py",
+        "from_json(hide_tokens(answer.model_dump_json()))",
+        "from_json(answer.model_dump_json())",
+        "test_telemetry.py -k token_is",
+    ),
+    Mutation(
+        "Telemetry masks the token in facts",
+        OTEL + "values.py",
+        "return hide_tokens(value) if",
+        "return value if",
+        "test_telemetry.py -k token_is",
+    ),
+    Mutation(
+        "Telemetry tells no number that cannot be exported",
+        OTEL + "values.py",
+        "if abs(value) <= _LARGEST else None",
+        "",
+        "test_telemetry.py -k 'wrong_type or details'",
+    ),
+    Mutation(
+        "Telemetry that is suppressed tells nothing",
+        OTEL + "spans.py",
+        " or not is_instrumentation_enabled()",
+        "",
+        "test_telemetry.py -k suppressed",
+    ),
+]
+
 MUTATIONS = [
     *BILLING,
     *TIME,
@@ -1026,4 +1125,5 @@ MUTATIONS = [
     *COMMAND_LINE,
     *OUTPUTS,
     *TOOLS,
+    *TELEMETRY,
 ]
