@@ -67,7 +67,8 @@ class Watch:
         clock: Callable[[], float],
     ) -> None:
         """The call begins."""
-        self.span = self.telemetry.begin(call, settings) if self.telemetry else None
+        telemetry = self.telemetry  # Another thread may turn it off.
+        self.span = telemetry.begin(call, settings) if telemetry else None
         self._session = call.session_id or settings.headers.get("x-session-id")
         self._about = (call.method, call.path.partition("?")[0], call.streams, len(call.body))
         self._key = idempotency_key

@@ -67,10 +67,7 @@ def describe_failure(invocation: InferenceInvocation, error: BaseException) -> E
     if isinstance(error, APIStatusError):
         code = word(error.code)
         facts += filter(None, [str(error.status_code), code])
-        _tell(
-            invocation,
-            {"http.response.status_code": error.status_code, "meshapi.error.code": code},
-        )
+        _tell(invocation, {"meshapi.error.code": code})
     _tell(invocation, {"meshapi.request_id": request_id})
     ending = f", request id {request_id}" if request_id else ""
     return Error(message=" ".join(facts) + ending, type=name)
