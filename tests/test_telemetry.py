@@ -398,6 +398,36 @@ def test_a_stream_that_is_dropped_ends_its_span(
     assert told.attributes["meshapi.stream.left"] is True
 
 
+def test_a_stream_that_the_collector_ends_while_telemetry_is_busy_is_told_later(
+    told: Told, mesh_gateway: LocalGateway
+) -> None:
+    """The garbage collector may run in the middle of anything."""
+    busy = threading.Lock()
+
+    class Locked(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            assert busy.acquire(timeout=1)
+            gc.collect()
+            busy.release()
+
+    told.tracers.add_span_processor(Locked())
+    with MeshAPI() as client:
+        garbage: list[Any] = [client.chat.completions.stream(QUESTION)]
+        garbage.append(garbage)
+        del garbage
+        client.chat.completions.create(QUESTION)
+        assert len(told.spans) == 1
+
+        client.chat.completions.create(QUESTION)
+
+    assert not unbroken._told
+    assert [(each.attributes or {}).get("meshapi.stream.left") for each in told.spans] == [
+        None,
+        True,
+        None,
+    ]
+
+
 def test_a_stream_that_fails_half_way_ends_its_span_with_the_error(
     colour: Sync, told: Told, mesh_gateway: LocalGateway
 ) -> None:

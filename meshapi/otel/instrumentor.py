@@ -12,6 +12,7 @@ from typing_extensions import Unpack
 
 from meshapi._core.watch import Watch
 from meshapi._version import __version__
+from meshapi.otel.collecting import begin_to_watch, end_to_watch
 from meshapi.otel.spans import Spans
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class MeshAPIInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # see above
                 instrumentation_scope_version=__version__,
             )
         )
+        begin_to_watch()
 
     def _uninstrument(self, **_options: object) -> None:
         Watch.telemetry = None
+        end_to_watch()

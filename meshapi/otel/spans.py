@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from meshapi.otel.answer import (
     describe_failure,
     describe_used,
 )
+from meshapi.otel.collecting import tell_late, when_free
 from meshapi.otel.content import asked_messages, defined_tools, given_messages
 from meshapi.otel.request import describe_request
 from meshapi.otel.unbroken import unbroken
@@ -51,6 +53,7 @@ class Spans:
         if operation is None or not is_instrumentation_enabled():
             return None
         with unbroken:
+            tell_late()
             return CallSpan(self._handler, operation, call, settings)
         return None
 
@@ -92,24 +95,33 @@ class CallSpan:
     def answered(self, answer: Answer, used: Used) -> None:
         """The whole answer came."""
         self.handed_over()
-        with unbroken:
-            self._describe(answer.meta, used, answer)
-        self._end(None)
+        self._end(answer.meta, used, lambda: answer, None)
 
     def failed(self, meta: Meta, error: BaseException) -> None:
         """The call failed, or was given up."""
         self.handed_over()
-        with unbroken:
-            self._describe(meta, Used(), None)
-        self._end(error)
+        when_free(lambda: self._end(meta, Used(), lambda: None, error))
 
     def ended(self, reader: StreamReader[Any], failure: MeshAPIError | None) -> None:
         """Its stream is over: complete, failed or left."""
-        with unbroken:
-            self._describe(reader.meta, reader.used, reader.partial)
         if not failure and not reader.is_complete:
             self._call.attributes["meshapi.stream.left"] = True
-        self._end(failure)
+        when_free(lambda: self._end(reader.meta, reader.used, lambda: reader.partial, failure))
+
+    def _end(
+        self,
+        meta: Meta,
+        used: Used,
+        answered: Callable[[], Payload | None],
+        error: BaseException | None,
+    ) -> None:
+        with unbroken:
+            self._describe(meta, used, answered())
+        with unbroken:
+            if error is None:
+                self._call.stop()
+            else:
+                self._call.fail(describe_failure(self._call, error))
 
     def _describe(self, meta: Meta, used: Used, answer: Payload | None) -> None:
         describe_exchange(self._call, meta)
@@ -128,10 +140,3 @@ class CallSpan:
         if answer:
             said = fields_of(from_json(hide_tokens(answer.model_dump_json())))
             self._call.output_messages = given_messages(said)
-
-    def _end(self, error: BaseException | None) -> None:
-        with unbroken:
-            if error is None:
-                self._call.stop()
-            else:
-                self._call.fail(describe_failure(self._call, error))

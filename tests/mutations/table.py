@@ -1063,6 +1063,13 @@ TELEMETRY = [
         "test_telemetry.py -k stream",
     ),
     Mutation(
+        "What the garbage collector ends is told by telemetry later",
+        OTEL + "collecting.py",
+        "    if _collector.runs_here:\n",
+        "    if False:\n",
+        "test_telemetry.py -k collector",
+    ),
+    Mutation(
         "Telemetry tells content only where it is asked for",
         OTEL + "spans.py",
         "call.body if self._call.should_capture_content else None",
