@@ -1041,11 +1041,8 @@ TELEMETRY = [
     Mutation(
         "The span of a call that failed gives the context back",
         OTEL + "spans.py",
-        """        self.handed_over()
-        with unbroken:
-            self._describe(meta""",
-        """        with unbroken:
-            self._describe(meta""",
+        "        self.handed_over()\n        when_free(",
+        "        when_free(",
         "test_telemetry.py -k restored",
     ),
     Mutation(
