@@ -81,6 +81,7 @@ LAYERS = [
     "resources",
     "_client",
     "",
+    "otel",
     "local",
     "pytest_plugin",
     "cli",

@@ -113,15 +113,19 @@ class Token:
 _in_use: WeakValueDictionary[int, Token] = WeakValueDictionary()
 
 
+def hide_tokens(text: str) -> str:
+    """Mask every token in use in a text."""
+    for reference in _in_use.valuerefs():  # Copied at once: other threads may add theirs.
+        if token := reference():
+            text = token.hide_in_text(text)
+    return text
+
+
 class _Mask(logging.Filter):
     """Hides every token in use in what a library below us logs, such as a header that echoes it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        for reference in _in_use.valuerefs():  # Copied at once: other threads may add theirs.
-            if token := reference():
-                text = token.hide_in_text(text)
-        record.msg, record.args = text, ()
+        record.msg, record.args = hide_tokens(record.getMessage()), ()
         return True
 
 

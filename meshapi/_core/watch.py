@@ -10,16 +10,15 @@ from meshapi._core import log
 from meshapi._core.call import Call
 from meshapi._core.fork import Process
 from meshapi._core.meta import Meta
-from meshapi._core.models import AnswerT, Payload, PayloadT
+from meshapi._core.models import Answer, AnswerT, PayloadT
 from meshapi._core.settings import Settings
 from meshapi._core.totals import Ledger
-from meshapi._core.usage import NOTHING
+from meshapi._core.usage import NOTHING, Used
 from meshapi.errors import APIStatusError, MeshAPIError
 
 if TYPE_CHECKING:
     from meshapi._core.hooks import RequestInfo, ResponseInfo, RetryInfo
     from meshapi._core.reader import Fold, StreamReader
-    from meshapi._core.usage import Used
     from meshapi.resources.chat.replies import ChatCompletionResponse
 
 
@@ -34,8 +33,16 @@ class Span(Protocol):
         """Its stream goes to the caller: what is done from now on is no part of the call."""
         ...
 
-    def end(self, meta: Meta, answer: Payload | None, error: BaseException | None) -> None:
-        """It is over; of a stream that failed or was left, the answer is what came of it."""
+    def answered(self, answer: Answer, used: Used) -> None:
+        """The whole answer came."""
+        ...
+
+    def failed(self, meta: Meta, error: BaseException) -> None:
+        """The call failed, or was given up."""
+        ...
+
+    def ended(self, reader: StreamReader[Any], failure: MeshAPIError | None) -> None:
+        """Its stream is over: complete, failed or left."""
         ...
 
 
@@ -86,7 +93,8 @@ class Watch:
         clock: Callable[[], float],
     ) -> None:
         """The call begins."""
-        self.span = self.telemetry.begin(call, settings) if self.telemetry else None
+        telemetry = self.telemetry  # Another thread may turn it off.
+        self.span = telemetry.begin(call, settings) if telemetry else None
         self._session = call.session_id or settings.headers.get("x-session-id")
         self._call = call
         self._key = idempotency_key
@@ -151,7 +159,7 @@ class Watch:
         if self._attempt and log.is_on():
             log.attempt(self._attempt.response or self._response(self._attempt, answer.meta, None))
         if self.span:
-            self.span.end(answer.meta, answer, None)
+            self.span.answered(answer, used)
 
     def failed(self, meta: Meta, error: BaseException) -> None:
         """The call failed, or was given up."""
@@ -160,7 +168,7 @@ class Watch:
             response = self._attempt.response or self._response(self._attempt, meta, error)
             log.attempt(response, response.error or type(error))
         if self.span:
-            self.span.end(meta, None, error)
+            self.span.failed(meta, error)
 
     def handed_over(self, meta: Meta) -> None:
         """The stream is open, and goes to the caller."""
@@ -196,7 +204,7 @@ class Watch:
                 is_left=failure is None and not reader.is_complete,
             )
         if self.span:
-            self.span.end(reader.meta, reader.partial, failure)
+            self.span.ended(reader, failure)
 
     def _response(self, attempt: _Attempt, meta: Meta, error: BaseException | None) -> ResponseInfo:
         from meshapi._core.hooks import ResponseInfo  # Few ask for it.

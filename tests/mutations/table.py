@@ -20,6 +20,7 @@ WATCH = "_core/watch.py"
 TELLING = "_core/telling.py"
 LOCAL = "local/"
 CHAT = "resources/chat/"
+OTEL = "otel/"
 RELAY = "resources/chat/relay.py"
 
 BILLING = [
@@ -293,7 +294,7 @@ COMPLETE = [
     Mutation(
         "A complete answer that is cut is a success",
         READER,
-        "        if self._fold.complete:\n            return None\n",
+        "        if self._fold.complete or self.is_left:\n            return None\n",
         "",
         "test_streams.py -k complete",
     ),
@@ -359,8 +360,8 @@ BROWSERS = [
     Mutation(
         "A browser that leaves ends the call of a plain client, too",
         RELAY,
-        "        self._close()\n",
-        "        pass\n",
+        "    close()\n    if asked:\n",
+        "    if asked:\n",
         "test_sse.py -k leaves",
     ),
     Mutation(
@@ -442,8 +443,8 @@ SECRETS = [
     Mutation(
         "An echo in a header is not logged",
         TOKEN,
-        "                text = token.hide_in_text(text)\n",
-        "                pass\n",
+        "            text = token.hide_in_text(text)\n",
+        "            pass\n",
         "test_faults.py -k header",
     ),
     Mutation(
@@ -1428,6 +1429,107 @@ COUNTING = [
     ),
 ]
 
+TELEMETRY = [
+    Mutation(
+        "Telemetry that fails breaks no call",
+        OTEL + "unbroken.py",
+        "        return True\n",
+        "        return False\n",
+        "test_telemetry.py -k fail",
+    ),
+    Mutation(
+        "What fails in telemetry is logged without its words",
+        OTEL + "unbroken.py",
+        "{type(error).__name__} in",
+        "{error!r} in",
+        "test_telemetry.py -k processor",
+    ),
+    Mutation(
+        "The span of a stream gives the context back once it is open",
+        WATCH,
+        "            self.span.handed_over()\n",
+        "            pass\n",
+        "test_telemetry.py -k 'another or read_the_context'",
+    ),
+    Mutation(
+        "The span of a call that failed gives the context back",
+        OTEL + "spans.py",
+        "        self.handed_over()\n        when_free(",
+        "        when_free(",
+        "test_telemetry.py -k restored",
+    ),
+    Mutation(
+        "A span that ends in another context says nothing",
+        OTEL + "spans.py",
+        "suppress(ValueError, RuntimeError)",
+        "suppress(RuntimeError)",
+        "test_telemetry.py -k dropped_with",
+    ),
+    Mutation(
+        "The span of a stream lives as long as the stream",
+        WATCH,
+        "            self.span.ended(reader, failure)\n",
+        "            pass\n",
+        "test_telemetry.py -k stream",
+    ),
+    Mutation(
+        "What the garbage collector ends is told by telemetry later",
+        OTEL + "collecting.py",
+        "    if _collector.runs_here:\n",
+        "    if False:\n",
+        "test_telemetry.py -k collector",
+    ),
+    Mutation(
+        "Telemetry tells content only where it is asked for",
+        OTEL + "spans.py",
+        "call.body if self._call.should_capture_content else None",
+        "call.body",
+        "test_telemetry.py -k converted",
+    ),
+    Mutation(
+        "Telemetry tells an error without the server's words",
+        OTEL + "answer.py",
+        "    facts = [name]\n",
+        "    facts = [str(error)]\n",
+        "test_telemetry.py -k words",
+    ),
+    Mutation(
+        "A code that may quote is not told by telemetry",
+        OTEL + "values.py",
+        'r"[!-~]{1,100}"',
+        'r".{1,100}"',
+        "test_telemetry.py -k sentence",
+    ),
+    Mutation(
+        "Telemetry masks the token in what was asked and said",
+        OTEL + "spans.py",
+        "from_json(hide_tokens(answer.model_dump_json()))",
+        "from_json(answer.model_dump_json())",
+        "test_telemetry.py -k token_is",
+    ),
+    Mutation(
+        "Telemetry masks the token in facts",
+        OTEL + "values.py",
+        "return hide_tokens(value) if",
+        "return value if",
+        "test_telemetry.py -k token_is",
+    ),
+    Mutation(
+        "Telemetry tells no number that cannot be exported",
+        OTEL + "values.py",
+        "if abs(value) <= _LARGEST else None",
+        "",
+        "test_telemetry.py -k 'wrong_type or details'",
+    ),
+    Mutation(
+        "Telemetry that is suppressed tells nothing",
+        OTEL + "spans.py",
+        " or not is_instrumentation_enabled()",
+        "",
+        "test_telemetry.py -k suppressed",
+    ),
+]
+
 MUTATIONS = [
     *BILLING,
     *TIME,
@@ -1443,4 +1545,5 @@ MUTATIONS = [
     *TOOLS,
     *WATCHING,
     *COUNTING,
+    *TELEMETRY,
 ]
