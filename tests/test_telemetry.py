@@ -260,6 +260,17 @@ def test_values_of_a_wrong_type_break_nothing(
     assert not complaints(caplog)
 
 
+def test_a_body_as_deep_as_can_be_sent_is_told(colour: Sync, told: Told) -> None:
+    deep = json.loads('{"a":' * 240 + "1" + "}" * 240)
+    with WireServer(response('{"choices": []}')) as server:
+        client = colour.client(base_url=server.url, token=TOKEN)
+        params = QUESTION.model_copy(update={"temperature": 0.5})
+        colour.settle(client.chat.completions.create(params, extra_body={"metadata": deep}))
+        colour.settle(client.close())
+
+    assert told.attributes["gen_ai.request.temperature"] == 0.5
+
+
 def test_all_attempts_are_one_span(colour: Sync, told: Told, mesh_gateway: LocalGateway) -> None:
     mesh_gateway.fail(429, retry_after=1, times=2)
 
@@ -399,9 +410,11 @@ def test_a_stream_that_is_dropped_ends_its_span(
 
 
 def test_a_stream_that_the_collector_ends_while_telemetry_is_busy_is_told_later(
-    told: Told, mesh_gateway: LocalGateway
+    told: Told, mesh_gateway: LocalGateway, request: pytest.FixtureRequest
 ) -> None:
-    """The garbage collector may run in the middle of anything."""
+    """The garbage collector may run in the middle of anything; here it runs when the test says."""
+    gc.disable()
+    request.addfinalizer(gc.enable)
     busy = threading.Lock()
 
     class Locked(SpanProcessor):
@@ -426,6 +439,35 @@ def test_a_stream_that_the_collector_ends_while_telemetry_is_busy_is_told_later(
         True,
         None,
     ]
+
+
+def test_what_the_collector_ends_last_is_told_when_the_program_ends_and_by_no_child_of_it(
+    mesh_gateway: LocalGateway,
+) -> None:
+    script = """
+import gc, os
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+from meshapi import ChatCompletionParams, MeshAPI
+from meshapi.otel import MeshAPIInstrumentor
+
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
+MeshAPIInstrumentor().instrument(tracer_provider=provider)
+garbage = [MeshAPI().chat.completions.stream(ChatCompletionParams(messages=[]))]
+garbage.append(garbage)
+del garbage
+gc.collect()
+if child := os.fork():
+    os.waitpid(child, 0)
+    print("The end")
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+
+    before, _, after = run.stdout.partition("The end")
+    assert "span_id" not in before
+    assert after.count("meshapi.stream.left") == 1
+    assert not run.stderr
 
 
 def test_a_stream_that_fails_half_way_ends_its_span_with_the_error(
