@@ -23,16 +23,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import (
-    InMemoryLogRecordExporter,
-    SimpleLogRecordProcessor,
-)
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.util.genai.handler import TelemetryHandler
 
@@ -49,81 +40,20 @@ from meshapi.local import LocalGateway
 from meshapi.otel import MeshAPIInstrumentor, unbroken
 from meshapi.resources.chat.replies import used_by
 from tests.colours import Sync
+from tests.told import CONTENT, Told
 from tests.wire_server import Silence, WireServer, echo, events, response
 
 TOKEN = "rsk_0123456789ABCDEF"
-CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 QUESTION = ChatCompletionParams(
     model="openai/gpt-4o", messages=[{"role": "user", "content": "one two three"}]
 )
 
 
-class Told:
-    """All that telemetry told."""
-
-    def __init__(self) -> None:
-        self.exporter = InMemorySpanExporter()
-        self.reader = InMemoryMetricReader()
-        self.logs = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # It has no types.
-        self.tracers = TracerProvider(shutdown_on_exit=False)
-        self.tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.meters = MeterProvider([self.reader], shutdown_on_exit=False)
-        self.loggers = LoggerProvider(shutdown_on_exit=False)
-        self.loggers.add_log_record_processor(SimpleLogRecordProcessor(self.logs))
-        self.tracer = self.tracers.get_tracer("test")
-        unbroken._told.clear()
-        self.listen()
-
-    def listen(self) -> None:
-        """Begin, or begin again, which is when the variables are read."""
-        if MeshAPIInstrumentor().is_instrumented_by_opentelemetry:
-            MeshAPIInstrumentor().uninstrument()
-        MeshAPIInstrumentor().instrument(
-            tracer_provider=self.tracers,
-            meter_provider=self.meters,
-            logger_provider=self.loggers,
-        )
-
-    @property
-    def spans(self) -> list[ReadableSpan]:
-        return list(self.exporter.get_finished_spans())
-
-    @property
-    def span(self) -> ReadableSpan:
-        (span,) = self.spans
-        return span
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        return dict(self.span.attributes or {})
-
-    def points(self, metric: str) -> list[Any]:
-        metrics = self.reader.get_metrics_data() or MetricsData([])
-        return [
-            point
-            for resource in metrics.resource_metrics
-            for scope in resource.scope_metrics
-            for each in scope.metrics
-            if each.name == metric
-            for point in each.data.data_points
-        ]
-
-    @property
-    def everything(self) -> str:
-        metrics = self.reader.get_metrics_data()
-        logs = [each.log_record for each in self.logs.get_finished_logs()]
-        spans = [each.to_json() for each in self.spans]
-        return f"{spans}{metrics.to_json() if metrics else ''}{logs}"
-
-
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     monkeypatch.delenv(CONTENT, raising=False)
-    told = Told()
-    yield told
-    MeshAPIInstrumentor().uninstrument()
-    told.tracers.shutdown()
-    told.loggers.shutdown()
+    with Told() as told:
+        yield told
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
