@@ -247,6 +247,15 @@ def test_a_code_that_is_a_sentence_is_not_told(colour: Sync, told: Told) -> None
     assert "plan" not in told.everything
 
 
+def test_an_id_or_a_reason_that_is_a_sentence_is_not_told(colour: Sync, told: Told) -> None:
+    choices = [{"finish_reason": reason} for reason in ("my secret plan", "stop")]
+    with WireServer(response(json.dumps({"id": "my secret plan", "choices": choices}))) as server:
+        whole(colour, base_url=server.url, token=TOKEN)
+
+    assert told.attributes["gen_ai.response.finish_reasons"] == ("stop",)
+    assert "plan" not in told.everything
+
+
 def test_the_status_is_that_of_the_wire(
     colour: Sync, told: Told, mesh_gateway: LocalGateway
 ) -> None:
