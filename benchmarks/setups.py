@@ -1,7 +1,7 @@
-"""`python -m benchmarks.setups`: what hooks, the log and a limit add to a call of our own client.
+"""`python -m benchmarks.setups`: what hooks, the log, a limit and telemetry add to our own client.
 
 All set-ups are measured in one process, in turn, round after round, so that what disturbs one
-disturbs all. A figure is the median of CPU time.
+disturbs all. A figure is the median of CPU time. Telemetry is among them where its extra is there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.server import serving
@@ -44,6 +45,27 @@ def _logging() -> Generator[None]:
             logger.removeHandler(handler)
 
 
+@contextmanager
+def _telemetry() -> Generator[None]:
+    """Spans and metrics, kept in memory."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from meshapi.otel import MeshAPIInstrumentor
+
+    tracers = TracerProvider(shutdown_on_exit=False)
+    tracers.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
+    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    MeshAPIInstrumentor().instrument(tracer_provider=tracers, meter_provider=meters)
+    try:
+        yield
+    finally:
+        MeshAPIInstrumentor().uninstrument()
+
+
 def _look(_: object) -> None:
     """A hook that does nothing."""
 
@@ -56,12 +78,14 @@ class Setup:
     around: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
-SETUPS: Mapping[str, Setup] = {
+SETUPS: dict[str, Setup] = {
     "nothing on": Setup(),
     "three hooks": Setup({"hooks": Hooks(on_request=_look, on_response=_look, on_retry=_look)}),
     "the log at INFO": Setup(around=_logging),
     "a limit that never waits": Setup({"rate_limit": RateLimit(rpm=10**9)}),
 }
+if find_spec("opentelemetry"):
+    SETUPS["telemetry"] = Setup(around=_telemetry)
 
 
 class Measured:

@@ -26,6 +26,7 @@ from meshapi import (
 )
 from tests.colours import Client, Sync
 from tests.test_retries import impatient
+from tests.told import CONTENT, Told
 from tests.wire_server import End, Received, Step, WireServer, events, response
 
 TOKEN = "rsk_5ECRETofThisTest"
@@ -49,6 +50,7 @@ class Seen(logging.Handler):
         self.raised: list[str] = []
         """By errors, with the locals of our own frames: no token."""
         self.hooks = Hooks(on_request=self.note, on_response=self.note, on_retry=self.note)
+        self.telemetry = Told()
 
     def emit(self, record: logging.LogRecord) -> None:
         self.said.append(self.format(record))
@@ -69,13 +71,16 @@ class Seen(logging.Handler):
 
 
 @pytest.fixture
-def seen() -> Iterator[Seen]:
-    """Every logger at DEBUG."""
+def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
+    """Every logger at DEBUG, and telemetry with its events."""
+    monkeypatch.delenv(CONTENT, raising=False)
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT", "true")
     seen, root = Seen(), logging.getLogger()
     before = root.level
     root.addHandler(seen)
     root.setLevel(logging.DEBUG)
-    yield seen
+    with seen.telemetry:
+        yield seen
     root.setLevel(before)
     root.removeHandler(seen)
 
@@ -190,12 +195,15 @@ def test_no_secret_and_nothing_that_was_said_is_told(
         colour.settle(client.close())
         sent = b"".join(each.raw for each in server.requests)
 
+    seen.said.append(seen.telemetry.everything)
     told = "\n".join(seen.said)
     assert TOKEN.encode() in sent
     assert "INFO" in told
     assert "RequestInfo(" in told
     assert "ResponseInfo(" in told
     assert "A hook that fails" in told
+    for kind in ("SpanKind.CLIENT", "client.operation.duration", "inference.operation.details"):
+        assert (kind in told) is (call != "models")
     assert TOKEN not in told + "\n".join(seen.raised)
     for each in SAID:
         assert each not in told
@@ -213,5 +221,6 @@ def test_the_password_of_a_proxy_is_not_told(colour: Sync, seen: Seen) -> None:
         seen.caught(caught.value)
         colour.settle(client.close())
 
+    seen.said.append(seen.telemetry.everything)
     assert "ResponseInfo(" in "\n".join(seen.said)
     assert "canary-password" not in "\n".join(seen.said + seen.raised)

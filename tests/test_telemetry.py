@@ -23,16 +23,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import (
-    InMemoryLogRecordExporter,
-    SimpleLogRecordProcessor,
-)
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.util.genai.handler import TelemetryHandler
 
@@ -49,81 +40,20 @@ from meshapi.local import LocalGateway
 from meshapi.otel import MeshAPIInstrumentor, unbroken
 from meshapi.resources.chat.replies import used_by
 from tests.colours import Sync
+from tests.told import CONTENT, Told
 from tests.wire_server import Silence, WireServer, echo, events, response
 
 TOKEN = "rsk_0123456789ABCDEF"
-CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 QUESTION = ChatCompletionParams(
     model="openai/gpt-4o", messages=[{"role": "user", "content": "one two three"}]
 )
 
 
-class Told:
-    """All that telemetry told."""
-
-    def __init__(self) -> None:
-        self.exporter = InMemorySpanExporter()
-        self.reader = InMemoryMetricReader()
-        self.logs = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # It has no types.
-        self.tracers = TracerProvider(shutdown_on_exit=False)
-        self.tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.meters = MeterProvider([self.reader], shutdown_on_exit=False)
-        self.loggers = LoggerProvider(shutdown_on_exit=False)
-        self.loggers.add_log_record_processor(SimpleLogRecordProcessor(self.logs))
-        self.tracer = self.tracers.get_tracer("test")
-        unbroken._told.clear()
-        self.listen()
-
-    def listen(self) -> None:
-        """Begin, or begin again, which is when the variables are read."""
-        if MeshAPIInstrumentor().is_instrumented_by_opentelemetry:
-            MeshAPIInstrumentor().uninstrument()
-        MeshAPIInstrumentor().instrument(
-            tracer_provider=self.tracers,
-            meter_provider=self.meters,
-            logger_provider=self.loggers,
-        )
-
-    @property
-    def spans(self) -> list[ReadableSpan]:
-        return list(self.exporter.get_finished_spans())
-
-    @property
-    def span(self) -> ReadableSpan:
-        (span,) = self.spans
-        return span
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        return dict(self.span.attributes or {})
-
-    def points(self, metric: str) -> list[Any]:
-        metrics = self.reader.get_metrics_data() or MetricsData([])
-        return [
-            point
-            for resource in metrics.resource_metrics
-            for scope in resource.scope_metrics
-            for each in scope.metrics
-            if each.name == metric
-            for point in each.data.data_points
-        ]
-
-    @property
-    def everything(self) -> str:
-        metrics = self.reader.get_metrics_data()
-        logs = [each.log_record for each in self.logs.get_finished_logs()]
-        spans = [each.to_json() for each in self.spans]
-        return f"{spans}{metrics.to_json() if metrics else ''}{logs}"
-
-
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     monkeypatch.delenv(CONTENT, raising=False)
-    told = Told()
-    yield told
-    MeshAPIInstrumentor().uninstrument()
-    told.tracers.shutdown()
-    told.loggers.shutdown()
+    with Told() as told:
+        yield told
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -260,6 +190,17 @@ def test_values_of_a_wrong_type_break_nothing(
     assert not complaints(caplog)
 
 
+def test_a_body_as_deep_as_can_be_sent_is_told(colour: Sync, told: Told) -> None:
+    deep = json.loads('{"a":' * 240 + "1" + "}" * 240)
+    with WireServer(response('{"choices": []}')) as server:
+        client = colour.client(base_url=server.url, token=TOKEN)
+        params = QUESTION.model_copy(update={"temperature": 0.5})
+        colour.settle(client.chat.completions.create(params, extra_body={"metadata": deep}))
+        colour.settle(client.close())
+
+    assert told.attributes["gen_ai.request.temperature"] == 0.5
+
+
 def test_all_attempts_are_one_span(colour: Sync, told: Told, mesh_gateway: LocalGateway) -> None:
     mesh_gateway.fail(429, retry_after=1, times=2)
 
@@ -303,6 +244,15 @@ def test_a_code_that_is_a_sentence_is_not_told(colour: Sync, told: Told) -> None
         whole(colour, base_url=server.url, token=TOKEN)
 
     assert told.span.status.description == "BadRequest 400"
+    assert "plan" not in told.everything
+
+
+def test_an_id_or_a_reason_that_is_a_sentence_is_not_told(colour: Sync, told: Told) -> None:
+    choices = [{"finish_reason": reason} for reason in ("my secret plan", "stop")]
+    with WireServer(response(json.dumps({"id": "my secret plan", "choices": choices}))) as server:
+        whole(colour, base_url=server.url, token=TOKEN)
+
+    assert told.attributes["gen_ai.response.finish_reasons"] == ("stop",)
     assert "plan" not in told.everything
 
 
@@ -399,9 +349,11 @@ def test_a_stream_that_is_dropped_ends_its_span(
 
 
 def test_a_stream_that_the_collector_ends_while_telemetry_is_busy_is_told_later(
-    told: Told, mesh_gateway: LocalGateway
+    told: Told, mesh_gateway: LocalGateway, request: pytest.FixtureRequest
 ) -> None:
-    """The garbage collector may run in the middle of anything."""
+    """The garbage collector may run in the middle of anything; here it runs when the test says."""
+    gc.disable()
+    request.addfinalizer(gc.enable)
     busy = threading.Lock()
 
     class Locked(SpanProcessor):
@@ -426,6 +378,35 @@ def test_a_stream_that_the_collector_ends_while_telemetry_is_busy_is_told_later(
         True,
         None,
     ]
+
+
+def test_what_the_collector_ends_last_is_told_when_the_program_ends_and_by_no_child_of_it(
+    mesh_gateway: LocalGateway,
+) -> None:
+    script = """
+import gc, os
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+from meshapi import ChatCompletionParams, MeshAPI
+from meshapi.otel import MeshAPIInstrumentor
+
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
+MeshAPIInstrumentor().instrument(tracer_provider=provider)
+garbage = [MeshAPI().chat.completions.stream(ChatCompletionParams(messages=[]))]
+garbage.append(garbage)
+del garbage
+gc.collect()
+if child := os.fork():
+    os.waitpid(child, 0)
+    print("The end")
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+
+    before, _, after = run.stdout.partition("The end")
+    assert "span_id" not in before
+    assert after.count("meshapi.stream.left") == 1
+    assert not run.stderr
 
 
 def test_a_stream_that_fails_half_way_ends_its_span_with_the_error(

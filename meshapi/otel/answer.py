@@ -38,11 +38,11 @@ def describe_used(invocation: InferenceInvocation, used: Used) -> None:
 def describe_answer(invocation: InferenceInvocation, answer: Payload) -> None:
     """Tell which answer it is, and why it ended."""
     if not isinstance(answer, ChatCompletionResponse):
-        invocation.response_id = text(getattr(answer, "comparison_id", None))
+        invocation.response_id = word(getattr(answer, "comparison_id", None))
         return
-    invocation.response_id = text(answer.id)
+    invocation.response_id = word(answer.id)
     invocation.response_model_name = text(answer.model)
-    invocation.finish_reasons = texts([choice.finish_reason for choice in answer.choices])
+    invocation.finish_reasons = texts([word(choice.finish_reason) for choice in answer.choices])
     if answer.usage:
         _describe_details(invocation, answer.usage)
 

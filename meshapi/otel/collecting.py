@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import gc
-import threading
+import os
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 
 _late = deque[Callable[[], None]]()
-
-
-class _Collector:
-    """Knows whether a collection runs in this thread."""
-
-    def __init__(self) -> None:
-        self._thread: int | None = None
-
-    def __call__(self, phase: str, _info: object) -> None:
-        self._thread = threading.get_ident() if phase == "start" else None
-
-    @property
-    def runs_here(self) -> bool:
-        return self._thread == threading.get_ident()
-
-
-_collector = _Collector()
-
-
-def begin_to_watch() -> None:
-    """Have the collector say when it runs."""
-    gc.callbacks.append(_collector)
-
-
-def end_to_watch() -> None:
-    """Let it be."""
-    gc.callbacks.remove(_collector)
-    tell_late()
+_collecting = set[int]()
+"""The threads in which a collection runs."""
 
 
 def when_free(tell: Callable[[], None]) -> None:
-    """Tell it now, or in the middle of a collection with the next call."""
-    if _collector.runs_here:
+    """Tell it now; in the middle of a collection with the next call, or at the program's end."""
+    if get_ident() in _collecting:
         _late.append(tell)
     else:
         tell()
@@ -54,3 +29,14 @@ def tell_late() -> None:
         except IndexError:  # Another thread told it.
             return
         tell()
+
+
+def _note(phase: str, _info: object) -> None:
+    change = _collecting.add if phase == "start" else _collecting.discard
+    change(get_ident())
+
+
+# For good, as a stream may outlive the time when telemetry was on.
+gc.callbacks.append(_note)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_late.clear)  # It is the parent that tells it.

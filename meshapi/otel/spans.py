@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -10,7 +11,6 @@ from urllib.parse import urlsplit
 from opentelemetry.context import attach
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.util.genai.handler import TelemetryHandler
-from pydantic_core import from_json
 
 from meshapi._core.call import Call
 from meshapi._core.checks import fields_of
@@ -65,7 +65,7 @@ class CallSpan:
         self, handler: TelemetryHandler, operation: str, call: Call[Any], settings: Settings
     ) -> None:
         """Begin it."""
-        body = fields_of(from_json(call.body))
+        body = fields_of(json.loads(call.body))
         url = urlsplit(settings.base_url)
         self._call = handler.inference(
             _PROVIDER,
@@ -133,10 +133,10 @@ class CallSpan:
 
     def _tell_content(self, asked: bytes, answer: Payload | None) -> None:
         # Late, so that nothing of it delays the call, and the token of each attempt is known.
-        body = fields_of(from_json(hide_tokens(asked.decode())))
+        body = fields_of(json.loads(hide_tokens(asked.decode())))
         self._call.input_messages = asked_messages(body)
         self._call.tool_definitions = defined_tools(body)
         self._call.prompt_variables = fields_of(body.get("variables"))
         if answer:
-            said = fields_of(from_json(hide_tokens(answer.model_dump_json())))
+            said = fields_of(json.loads(hide_tokens(answer.model_dump_json())))
             self._call.output_messages = given_messages(said)

@@ -1475,9 +1475,23 @@ TELEMETRY = [
     Mutation(
         "What the garbage collector ends is told by telemetry later",
         OTEL + "collecting.py",
-        "    if _collector.runs_here:\n",
+        "    if get_ident() in _collecting:\n",
         "    if False:\n",
         "test_telemetry.py -k collector",
+    ),
+    Mutation(
+        "What the collector ends last is told when the program ends",
+        OTEL + "instrumentor.py",
+        "        atexit.register(tell_late)",
+        "        # atexit.register(tell_late)",
+        "test_telemetry.py -k program_ends",
+    ),
+    Mutation(
+        "A child process tells nothing of what its parent's collector ended",
+        OTEL + "collecting.py",
+        "    os.register_at_fork(after_in_child=_late.clear)",
+        "    pass",
+        "test_telemetry.py -k program_ends",
     ),
     Mutation(
         "Telemetry tells content only where it is asked for",
@@ -1503,8 +1517,8 @@ TELEMETRY = [
     Mutation(
         "Telemetry masks the token in what was asked and said",
         OTEL + "spans.py",
-        "from_json(hide_tokens(answer.model_dump_json()))",
-        "from_json(answer.model_dump_json())",
+        "json.loads(hide_tokens(answer.model_dump_json()))",
+        "json.loads(answer.model_dump_json())",
         "test_telemetry.py -k token_is",
     ),
     Mutation(
