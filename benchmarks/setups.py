@@ -1,4 +1,4 @@
-"""`python -m benchmarks.setups`: what hooks, the log and a limit add to a call of our own client.
+"""`python -m benchmarks.setups`: what hooks, the log, a limit and telemetry add to a call of ours.
 
 All set-ups are measured in one process, in turn, round after round, so that what disturbs one
 disturbs all. A figure is the median of CPU time.
@@ -18,10 +18,17 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
 from benchmarks.server import serving
 from benchmarks.wordings import EVENTS_OF, QUESTION
 from meshapi import AsyncMeshAPI, ChatCompletionParams, Hooks, MeshAPI, RateLimit
 from meshapi._core.settings import ClientOptions
+from meshapi.otel import MeshAPIInstrumentor
 
 _PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 _BEGIN, _END = "<!-- set-ups -->\n", "<!-- end of set-ups -->\n"
@@ -44,6 +51,19 @@ def _logging() -> Generator[None]:
             logger.removeHandler(handler)
 
 
+@contextmanager
+def _telemetry() -> Generator[None]:
+    """Spans and metrics, kept in memory."""
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
+    meters = MeterProvider([InMemoryMetricReader()])
+    MeshAPIInstrumentor().instrument(tracer_provider=provider, meter_provider=meters)
+    try:
+        yield
+    finally:
+        MeshAPIInstrumentor().uninstrument()
+
+
 def _look(_: object) -> None:
     """A hook that does nothing."""
 
@@ -61,6 +81,7 @@ SETUPS: Mapping[str, Setup] = {
     "three hooks": Setup({"hooks": Hooks(on_request=_look, on_response=_look, on_retry=_look)}),
     "the log at INFO": Setup(around=_logging),
     "a limit that never waits": Setup({"rate_limit": RateLimit(rpm=10**9)}),
+    "telemetry": Setup(around=_telemetry),
 }
 
 
