@@ -1,13 +1,17 @@
-"""Set options for a client, for a group of calls, or for one call."""
+"""Set options for a client, for a group of calls, or for one call: the newest word counts."""
 
 from meshapi import ChatCompletionParams, MeshAPI, Timeout
+from meshapi.local import LocalGateway
 
-client = MeshAPI(timeout=60, max_retries=1)
-patient = client.with_options(timeout=Timeout(total=300, idle=30))
 question = ChatCompletionParams(messages=[{"role": "user", "content": "Hello"}], max_tokens=10)
 
-print(patient.chat.completions.create(question).text)
-print(
-    client.chat.completions.create(question, timeout=5, headers={"X-Mesh-Cache": "no-store"}).text
-)
-print(client.chat.completions.create(question, extra_body={"brand_new_field": True}).text)
+with LocalGateway() as gateway:
+    client = MeshAPI(base_url=gateway.base_url, token=gateway.token, timeout=60)
+    nightly = client.with_options(timeout=Timeout(total=300, idle=30), headers={"X-Job": "nightly"})
+
+    client.chat.completions.create(question)
+    nightly.chat.completions.create(question, max_retries=0, extra_body={"brand_new": True})
+    nightly.chat.completions.create(question, timeout=5, headers={"X-Job": "in a hurry"})
+
+    for request in gateway.requests:
+        print(request.headers.get("x-job"), request.json())

@@ -14,7 +14,7 @@ async def main() -> None:
         limit = RateLimit(rpm=60)
         async with AsyncMeshAPI(base_url=gateway.base_url, token=token, rate_limit=limit) as client:
             await asyncio.gather(*(client.chat.completions.create(question) for _ in range(90)))
-            print(client.totals)
+            print(client.totals.calls, "answers,", client.totals.retries, "retries")
 
 
 asyncio.run(main())

@@ -80,7 +80,6 @@ class MeshAPI:
         hooks: Hooks | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        """Check the settings; nothing is sent yet."""
         secret, token = _masked(token), None
         listen_to_environment()
         options = _given(
@@ -207,7 +206,6 @@ class AsyncMeshAPI:
         hooks: Hooks | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        """Check the settings; nothing is sent yet."""
         secret, token = _masked(token), None
         listen_to_environment()
         options = _given(

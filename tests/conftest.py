@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -78,9 +79,9 @@ def _everything_sent_is_as_published() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key or proxy of the person who runs the tests takes part in them."""
-    for name in ("MESHAPI_BASE_URL", "MESHAPI_TOKEN", "MESHAPI_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
+    """No key, log, telemetry or proxy of the person who runs the tests takes part in them."""
+    for name in [each for each in os.environ if each.startswith(("MESHAPI_", "OTEL_"))]:
+        monkeypatch.delenv(name)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

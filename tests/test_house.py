@@ -17,11 +17,19 @@ import yaml
 from pydantic import BaseModel
 
 import meshapi
-from meshapi import AsyncMeshAPI, AsyncStream, ChatCompletionParams, MeshAPI, Stream
+from meshapi import (
+    AsyncMeshAPI,
+    AsyncStream,
+    ChatCompletionParams,
+    MeshAPI,
+    RateLimit,
+    Stream,
+)
 from meshapi._core.connections.async_pool import AsyncPool
 from meshapi._core.connections.pool import Pool
 from meshapi._core.resource import AsyncResource, Resource
 from meshapi._core.transport import AsyncTransport, Transport
+from meshapi.local import LocalGateway
 from meshapi.resources.chat.chat import AsyncChat, Chat
 from meshapi.resources.chat.compare import AsyncCompare, Compare
 from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
@@ -283,6 +291,13 @@ def public_members() -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize(("name", "member"), list(public_members()), ids=lambda x: str(x)[:50])
 def test_everything_public_says_what_it_is(name: str, member: Any) -> None:
     assert inspect.getdoc(member), name
+
+
+@pytest.mark.parametrize("kind", [MeshAPI, AsyncMeshAPI, RateLimit, LocalGateway])
+def test_an_editor_shows_the_arguments_of_what_people_make(kind: type) -> None:
+    # Over a call it shows the docstring of `__init__`, where there is one, and not the class's.
+    assert not vars(kind)["__init__"].__doc__
+    assert "\nArgs:\n" in (inspect.getdoc(kind) or "")
 
 
 def documented_attributes(kind: type) -> set[str]:

@@ -77,8 +77,13 @@ class RetryInfo:
 
 
 RequestHook: TypeAlias = Callable[[RequestInfo], Awaitable[None] | None]
+"""What may be `Hooks.on_request`."""
+
 ResponseHook: TypeAlias = Callable[[ResponseInfo], Awaitable[None] | None]
+"""What may be `Hooks.on_response`."""
+
 RetryHook: TypeAlias = Callable[[RetryInfo], Awaitable[None] | None]
+"""What may be `Hooks.on_retry`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,6 @@ class RateLimit:
     """
 
     def __init__(self, *, rpm: int | None = None, rpd: int | None = None) -> None:
-        """Begin with nothing sent."""
         limits = {"rpm": rpm, "rpd": rpd}
         for name, limit in limits.items():
             if limit is not None and not is_whole(limit, least=1):

@@ -63,7 +63,6 @@ class LocalGateway:
         upstream_token: str | None = None,
         log: Callable[[str], None] | None = None,
     ) -> None:
-        """Prepare; the port is taken, and requests are answered over it, once it is started."""
         if answers not in SPEAKERS:
             raise ValueError(f"answers must be one of {', '.join(SPEAKERS)}")
         if tokens_per_second is not None and not tokens_per_second > 0:

@@ -115,13 +115,18 @@ class CallSpan:
         answered: Callable[[], Payload | None],
         error: BaseException | None,
     ) -> None:
-        with unbroken:
-            self._describe(meta, used, answered())
-        with unbroken:
-            if error is None:
-                self._call.stop()
-            else:
-                self._call.fail(describe_failure(self._call, error))
+        try:
+            with unbroken:
+                self._describe(meta, used, answered())
+        finally:
+            with unbroken:
+                self._stop(error)
+
+    def _stop(self, error: BaseException | None) -> None:
+        if error is None:
+            self._call.stop()
+        else:
+            self._call.fail(describe_failure(self._call, error))
 
     def _describe(self, meta: Meta, used: Used, answer: Payload | None) -> None:
         describe_exchange(self._call, meta)
