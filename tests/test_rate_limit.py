@@ -583,9 +583,14 @@ def test_what_the_garbage_collector_ends_while_the_limit_is_asked_gives_its_turn
     held = stand(limit)
     assert limit.wait(held, NOW) == 0
 
-    with limit._lock:  # As in the middle of another call.
-        limit.give_back(held)
+    def give_back() -> None:
+        with limit._lock:  # As in the middle of another call.
+            limit.give_back(held)
 
+    thread = threading.Thread(target=give_back, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive(), "it waits for itself"
     assert [take(limit, NOW), take(limit, NOW)] == [0, 0]
 
 
