@@ -54,7 +54,7 @@ PERIOD = MINUTE + SLACK
 @pytest.fixture(autouse=True)
 def _noon(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is noon when the clock of a table shows `NOW`; sockets keep the real time."""
-    monkeypatch.setattr(rate_limit, "time", SimpleNamespace(time=lambda: 40.5 * DAY))
+    monkeypatch.setattr(rate_limit.Day, "date", staticmethod(lambda: 40.5 * DAY))
 
 
 def refusal(wait: float | None, **facts: Any) -> RateLimitExceeded:
@@ -62,9 +62,15 @@ def refusal(wait: float | None, **facts: Any) -> RateLimitExceeded:
     return RateLimitExceeded("No", retry_after=wait, **facts)
 
 
+def stand(limit: RateLimit) -> Place:
+    """Stand in line."""
+    limit.enter(place := Place())
+    return place
+
+
 def take(limit: RateLimit, now: float) -> float:
     """Stand in line, and send if the turn has come: else, the wait that is told."""
-    place = limit.enter()
+    place = stand(limit)
     if wait := limit.wait(place, now):
         limit.give_back(place)
         return wait
@@ -89,7 +95,7 @@ def test_those_that_wait_are_told_when_their_turn_is() -> None:
     take(limit, NOW)
     take(limit, NOW + 10)
 
-    places = [limit.enter() for _ in range(5)]
+    places = [stand(limit) for _ in range(5)]
 
     waits = [limit.wait(place, NOW + 20) for place in places]
     assert waits == [PERIOD - 20, PERIOD - 10, 2 * PERIOD - 20, 2 * PERIOD - 10, 3 * PERIOD - 20]
@@ -98,7 +104,7 @@ def test_those_that_wait_are_told_when_their_turn_is() -> None:
 def test_a_place_that_is_given_back_is_somebody_elses() -> None:
     limit = RateLimit(rpm=1)
     take(limit, NOW)
-    first, second, third = (limit.enter() for _ in range(3))
+    first, second, third = (stand(limit) for _ in range(3))
     assert limit.wait(third, NOW) == 3 * PERIOD
 
     limit.give_back(first)
@@ -112,7 +118,7 @@ def test_a_place_that_is_given_back_is_somebody_elses() -> None:
 
 def test_what_was_sent_is_not_given_back() -> None:
     limit = RateLimit(rpm=1)
-    place = limit.enter()
+    place = stand(limit)
     assert limit.wait(place, NOW) == 0
     limit.sent(place, NOW)
 
@@ -123,7 +129,7 @@ def test_what_was_sent_is_not_given_back() -> None:
 
 def test_a_request_counts_from_when_it_has_left_and_not_from_its_turn() -> None:
     limit = RateLimit(rpm=1)
-    place = limit.enter()
+    place = stand(limit)
     assert limit.wait(place, NOW) == 0
 
     assert take(limit, NOW + 100) == PERIOD, "it may leave at any moment"
@@ -135,12 +141,12 @@ def test_a_request_counts_from_when_it_has_left_and_not_from_its_turn() -> None:
 
 def test_a_retry_comes_back_to_its_place() -> None:
     limit = RateLimit(rpm=1)
-    place = limit.enter()
+    place = stand(limit)
     assert limit.wait(place, NOW) == 0
     limit.sent(place, NOW)
-    later = limit.enter()
+    later = stand(limit)
 
-    assert limit.enter(place) is place
+    limit.enter(place)
 
     assert limit.wait(place, NOW) == PERIOD
     assert limit.wait(later, NOW) == 2 * PERIOD
@@ -151,9 +157,9 @@ def test_a_retry_comes_back_to_its_place() -> None:
 
 def test_all_attempts_of_a_call_count() -> None:
     limit = RateLimit(rpm=2)
-    place: Place | None = None
+    place = Place()
     for moment in (NOW, NOW + 1):
-        place = limit.enter(place)
+        limit.enter(place)
         assert limit.wait(place, moment) == 0
         limit.sent(place, moment)
 
@@ -163,7 +169,7 @@ def test_all_attempts_of_a_call_count() -> None:
 @pytest.mark.parametrize("wait", [0.0, 0.5, 30.0, 60.0, 61.0, 3600.0, DAY])
 def test_nothing_is_sent_until_the_wait_of_a_429_is_over(wait: float) -> None:
     limit = RateLimit(rpm=10)
-    waiting = limit.enter()
+    waiting = stand(limit)
 
     limit.learn(refusal(wait), NOW)
     limit.learn(refusal(wait / 2), NOW)  # Another one, that says less.
@@ -221,7 +227,7 @@ def test_a_day_begins_at_midnight() -> None:
 def test_those_that_wait_for_days_are_told_so() -> None:
     limit = RateLimit(rpd=2)
 
-    places = [limit.enter() for _ in range(6)]
+    places = [stand(limit) for _ in range(6)]
 
     rest = DAY / 2 + SLACK
     waits = [limit.wait(place, NOW) for place in places]
@@ -352,9 +358,9 @@ class World:
     def call(self, departs: float, latency: float, patience: float = math.inf) -> Iterator[float]:
         """A call of this limit's user; one without patience is cancelled while it waits."""
         until = self.now + patience
-        place: Place | None = None
+        place = Place()
         while True:
-            place = self.limit.enter(place)
+            self.limit.enter(place)
             while wait := self.limit.wait(place, self.now):
                 self.told.setdefault(place.number, self.now + wait)
                 if self.now >= until:
@@ -478,7 +484,7 @@ def test_the_gateway_sees_no_request_too_many_in_a_day(
     midnight = NOW + DAY / 2
     world = World(Server(rpd, midnight, DAY), RateLimit(rpd=rpd))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rate_limit, "time", SimpleNamespace(time=lambda: 40.5 * DAY))
+        patch.setattr(rate_limit.Day, "date", staticmethod(lambda: 40.5 * DAY))
         world.limit._day.begin(NOW)
         for moment in begins:
             world.add(NOW + moment, world.call(0, latency))
@@ -558,6 +564,64 @@ def test_clients_of_both_colours_share_a_limit(gateway: LocalGateway) -> None:
         assert_untroubled(each, 30)
 
 
+def test_a_day_of_a_clock_that_was_set_is_the_gateways(
+    mesh_gateway: LocalGateway, colour: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_limit.Day, "date", staticmethod(clock._date))
+    mesh_gateway.clock.set(7 * 3600.0)
+    mesh_gateway.limit(rpd=2)
+    client = colour.client(rate_limit=RateLimit(rpd=2), timeout=7 * DAY)
+
+    for _ in range(3):
+        colour.settle(client.chat.completions.create(QUESTION))
+
+    assert_untroubled(client, 3)
+
+
+def test_what_the_garbage_collector_ends_while_the_limit_is_asked_gives_its_turn_back() -> None:
+    limit = RateLimit(rpm=2)
+    held = stand(limit)
+    assert limit.wait(held, NOW) == 0
+
+    def give_back() -> None:
+        with limit._lock:  # As in the middle of another call.
+            limit.give_back(held)
+
+    thread = threading.Thread(target=give_back, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive(), "it waits for itself"
+    assert [take(limit, NOW), take(limit, NOW)] == [0, 0]
+
+
+def test_the_clock_does_not_move_while_a_request_is_on_its_way(
+    gateway: LocalGateway, colour: Sync
+) -> None:
+    transport: Any = type(colour.client(token="t").models._transport)
+    moved: list[float] = []
+
+    def attempt() -> object:
+        waiter.start()
+        waiter.join(0.1)
+        moved.append(gateway.clock.ahead - begun)
+        return None
+
+    async def async_attempt() -> object:
+        return attempt()
+
+    begun = gateway.clock.ahead
+    waiter = threading.Thread(target=lambda: clock._sleep(60))
+    facts = SimpleNamespace(settings=SimpleNamespace(hooks=None))
+    with gateway.skip_waits():
+        colour.settle(
+            transport.once(facts, None, attempt if colour.name == "sync" else async_attempt)
+        )
+        waiter.join()
+
+    assert moved == [0]
+    assert gateway.clock.ahead - begun == pytest.approx(60, abs=10)
+
+
 def test_a_turn_after_the_deadline_raises_at_once_and_sends_nothing(
     gateway: LocalGateway, colour: Sync
 ) -> None:
@@ -589,7 +653,7 @@ def test_those_that_wait_notice_a_place_that_is_given_back(
     now = [NOW]
     waits: list[float] = []
     take(limit, NOW)
-    ahead = limit.enter()
+    ahead = stand(limit)
 
     def rest(seconds: float) -> None:
         waits.append(seconds)
@@ -799,7 +863,7 @@ def test_a_request_that_waits_for_a_connection_does_not_count_yet(gateway: Local
 def test_a_forked_process_has_no_line_and_a_free_lock() -> None:
     limit = RateLimit(rpm=1)
     take(limit, NOW)
-    limit.enter()
+    stand(limit)
     held, may_end = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -12,6 +12,8 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 
 from meshapi._core.checks import is_whole
 from meshapi._core.fork import renew_in_child
@@ -33,9 +35,11 @@ class Place:
 
     __slots__ = ("number", "sent_at")
 
-    def __init__(self, number: int) -> None:
+    _numbers = itertools.count()
+
+    def __init__(self) -> None:
         """Take a number."""
-        self.number = number
+        self.number = next(self._numbers)
         self.sent_at: float | None = None
         """When the request of the latest attempt left; None as long as it has not."""
 
@@ -67,7 +71,6 @@ class RateLimit:
         if rpm is None and rpd is None:
             raise ConfigurationError("A RateLimit needs rpm=, rpd= or both")
         self._limits = {name: limit for name, limit in limits.items() if limit is not None}
-        self._numbers = itertools.count()
         self._latest = -math.inf
         self._begin_anew()
         self.renew()
@@ -75,7 +78,7 @@ class RateLimit:
 
     def renew(self) -> None:
         """Begin with a free lock and no line: those in it are the parent process's threads."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A call that is dropped gives back wherever that happens.
         self._line: list[int] = []
         self._leaving: set[Place] = set()
 
@@ -84,13 +87,11 @@ class RateLimit:
         self._day = Day(self._limits.get("rpd"))
         self._closed_until = -math.inf
 
-    def enter(self, place: Place | None = None) -> Place:
-        """Stand in line: at its end, or at the place that an earlier attempt had."""
+    def enter(self, place: Place) -> None:
+        """Stand in line, for the first time or, with a retry, again."""
         with self._lock:
-            place = place or Place(next(self._numbers))
             place.sent_at = None
             bisect.insort(self._line, place.number)
-            return place
 
     def wait(self, place: Place, now: float) -> float:
         """Seconds until its turn; 0 where it has come: then the place is out of the line.
@@ -98,7 +99,7 @@ class RateLimit:
         It may become less, as places are given back, and more, by a 429.
         """
         with self._lock:
-            self._look_at(now)
+            now = self._look_at(now)
             ahead = bisect.bisect_left(self._line, place.number) + len(self._leaving)
             begin = max(now, self._closed_until)
             moment = max(begin, self._minute.turn(ahead, begin), self._day.turn(ahead))
@@ -110,7 +111,7 @@ class RateLimit:
     def sent(self, place: Place, now: float) -> None:
         """Its request leaves, or more of it: from now on it counts."""
         with self._lock:
-            self._look_at(now)
+            now = self._look_at(now)
             if place in self._leaving:
                 self._leaving.remove(place)
                 self._day.count(now)
@@ -131,17 +132,16 @@ class RateLimit:
             return
         wait = min(error.retry_after, _DAY)  # No window is longer.
         with self._lock:
-            self._look_at(now)
+            now = self._look_at(now)
             self._closed_until = max(self._closed_until, now + wait)
             if wait > _MINUTE + _SLACK:
                 self._day.end = now + wait
 
     def _leave(self, place: Place) -> None:
-        at = bisect.bisect_left(self._line, place.number)
-        if self._line[at : at + 1] == [place.number]:
-            del self._line[at]
+        with suppress(ValueError):
+            self._line.remove(place.number)
 
-    def _look_at(self, now: float) -> None:
+    def _look_at(self, now: float) -> float:
         # Only a clock that a test had moved goes back; threads may look at one out of order.
         if now < self._latest - _MINUTE:
             self._begin_anew()
@@ -149,6 +149,7 @@ class RateLimit:
         self._latest = now = max(now, self._latest)
         self._minute.forget(now)
         self._day.begin(now)
+        return now
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={limit}" for name, limit in self._limits.items())
@@ -198,6 +199,9 @@ class Day:
     begins its days at another time, its first 429 tells it.
     """
 
+    # On the class, so that the local gateway can move the date of every client.
+    date: Callable[[], float] = staticmethod(time.time)
+
     def __init__(self, limit: int | None) -> None:
         """Begin with none."""
         self._limit = limit
@@ -208,7 +212,7 @@ class Day:
     def begin(self, now: float) -> None:
         """Begin the next day, once this one is over for certain."""
         if self.end is None:
-            self.end = now + _DAY - time.time() % _DAY
+            self.end = now + _DAY - self.date() % _DAY
         days = math.floor((now - _SLACK - self.end) / _DAY) + 1
         if days > 0:
             self._count = self._at_its_end if days == 1 else 0

@@ -123,7 +123,7 @@ class Transport:
     def _persist(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
         self._take_turn(exchange)
         try:
-            return self._try(exchange, attempt)
+            return self.once(exchange, attempt)
         except MeshAPIError as error:
             first = error
         return self._repeat(exchange, attempt, first)
@@ -142,7 +142,7 @@ class Transport:
                 if turn.retry_state.attempt_number == 1:
                     raise first
                 self._take_turn(exchange)
-                return self._try(exchange, attempt)
+                return self.once(exchange, attempt)
         raise first
 
     def _rest(self, exchange: Exchange[PayloadT], wait: float) -> None:
@@ -153,7 +153,8 @@ class Transport:
             wait = pause.left
         self.sleep(wait)
 
-    def _try(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
+    def once(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
+        """Make one attempt, and tell those who asked what came of it."""
         try:
             result = attempt()
         except MeshAPIError as error:
@@ -265,7 +266,7 @@ class AsyncTransport:
     ) -> ResultT:
         await self._take_turn(exchange)
         try:
-            return await self._try(exchange, attempt)
+            return await self.once(exchange, attempt)
         except MeshAPIError as error:
             first = error
         return await self._repeat(exchange, attempt, first)
@@ -287,7 +288,7 @@ class AsyncTransport:
                 if turn.retry_state.attempt_number == 1:
                     raise first
                 await self._take_turn(exchange)
-                return await self._try(exchange, attempt)
+                return await self.once(exchange, attempt)
         raise first
 
     async def _rest(self, exchange: Exchange[PayloadT], wait: float) -> None:
@@ -298,9 +299,10 @@ class AsyncTransport:
             wait = pause.left
         await self.sleep(wait)
 
-    async def _try(
+    async def once(
         self, exchange: Exchange[PayloadT], attempt: Callable[[], Awaitable[ResultT]]
     ) -> ResultT:
+        """Make one attempt, and tell those who asked what came of it."""
         try:
             result = await attempt()
         except MeshAPIError as error:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from meshapi._core.transport import AsyncTransport, Transport
+from meshapi._core.exchange import Exchange
+from meshapi._core.models import PayloadT
+from meshapi._core.rate_limit import Day
+from meshapi._core.transport import AsyncTransport, ResultT, Transport
 from meshapi._core.waiting import async_sleep
 
-# Whoever begins to wait lets others begin, so that they wait together, and lets what is on its way
-# arrive: until nothing has come for so many seconds and nobody was busy, as pauses that end late
-# show, or it has taken too long.
+# Whoever begins to wait lets others begin, so that they wait together: the clock moves once nothing
+# has come or gone for so many seconds.
 _TOGETHER = 0.01
 _LONGEST_PAUSE = 0.1
-_PATIENCE = 5.0
+
+# What is on its way arrives before the clock moves, unless it hangs: on a busy machine, hundreds of
+# requests take their time.
+_PATIENCE = 30.0
 
 
 class Clock:
@@ -34,8 +39,6 @@ class Clock:
         self._stood_at = 0.0
         self.ahead = 0.0
         """By how many seconds it was moved."""
-        self.latest_request = 0.0
-        """When the latest request came, on the system's monotonic clock."""
 
     def time(self) -> float:
         """The moment, in seconds since 1970."""
@@ -108,51 +111,91 @@ def _monotonic() -> float:
     return time.monotonic() + max((clock.ahead for clock in _open), default=0.0)
 
 
+def _date() -> float:
+    return _open[-1].time() if _open else time.time()
+
+
 def _sleep(seconds: float) -> None:
-    goals = _goals(seconds)
-    for pause in _pauses():
+    for pause in _pauses(seconds):
         time.sleep(pause)
-    _reach(goals)
 
 
 async def _async_sleep(seconds: float) -> None:
-    goals = _goals(seconds)
-    for pause in _pauses():
+    for pause in _pauses(seconds):
         await async_sleep(pause)
-    _reach(goals)
 
 
-def _pauses() -> Iterator[float]:
-    begun = now = time.monotonic()
-    pause = _TOGETHER
-    while now < begun + _PATIENCE:
-        due = now + pause
-        yield pause
-        now = time.monotonic()
-        latest = max((clock.latest_request for clock in _open), default=0.0)
-        if latest + _TOGETHER <= now < due + _TOGETHER:
-            return
+def _pauses(seconds: float) -> Iterator[float]:
+    """Real pauses, until so many seconds have gone by or the clocks have moved by the rest."""
+    goals = [(clock, clock.ahead + seconds) for clock in _open]
+    begun, pause = time.monotonic(), _TOGETHER
+    while True:
+        passed = time.monotonic() - begun
+        left = max((ahead - clock.ahead for clock, ahead in goals), default=seconds) - passed
+        with _lock:
+            if left <= 0 or (passed >= _TOGETHER and _traffic.rests):
+                for clock, ahead in goals:
+                    clock.move_to(ahead - passed)
+                return
+        yield min(pause, left)
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _goals(seconds: float) -> list[tuple[Clock, float]]:
-    return [(clock, clock.ahead + seconds) for clock in _open]
+class _Traffic:
+    """The attempts that the clients of this process have on their way."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._count = 0
+        self._changed_at = 0.0
+
+    def __enter__(self) -> None:
+        self._change(1)
+
+    def __exit__(self, *_: object) -> None:
+        self._change(-1)
+
+    def _change(self, by: int) -> None:
+        with _lock:
+            self._count += by
+            self._changed_at = time.monotonic()
+
+    @property
+    def rests(self) -> bool:
+        """Whether there is none, and was none a moment ago; or whether it hangs."""
+        return time.monotonic() - self._changed_at >= (_PATIENCE if self._count else _TOGETHER)
 
 
-def _reach(goals: list[tuple[Clock, float]]) -> None:
-    for clock, ahead in goals:
-        clock.move_to(ahead)
+def _once(
+    transport: Transport, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]
+) -> ResultT:
+    with _traffic:
+        return _plain(transport, exchange, attempt)
 
 
+async def _async_once(
+    transport: AsyncTransport,
+    exchange: Exchange[PayloadT],
+    attempt: Callable[[], Awaitable[ResultT]],
+) -> ResultT:
+    with _traffic:
+        return await _async_plain(transport, exchange, attempt)
+
+
+_plain, _async_plain = Transport.once, AsyncTransport.once
+_traffic = _Traffic()
 _open: list[Clock] = []
-_lock = threading.Lock()
+_lock = threading.RLock()  # A task that is dropped ends its attempt wherever that happens.
 
 # What clients tell the time and wait by, while a clock is open, and else.
 _SKIPPING = (
     (Transport, "clock", staticmethod(_monotonic)),
     (Transport, "sleep", staticmethod(_sleep)),
+    (Transport, "once", _once),
     (AsyncTransport, "clock", staticmethod(_monotonic)),
     (AsyncTransport, "sleep", staticmethod(_async_sleep)),
+    (AsyncTransport, "once", _async_once),
+    (Day, "date", staticmethod(_date)),
 )
 _WAITING = tuple((kind, name, vars(kind)[name]) for kind, name, _ in _SKIPPING)
 

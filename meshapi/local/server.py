@@ -28,6 +28,7 @@ class Server:
                 log_config=None,
                 log_level="critical",
                 access_log=False,
+                timeout_keep_alive=75,  # On a busy machine, nobody comes back within seconds.
                 timeout_graceful_shutdown=1,
             )
         )

@@ -5,7 +5,6 @@ It decides everything and waits for nothing; only an upstream makes it wait.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -51,7 +50,6 @@ class Service:
     def respond(self, request: RecordedRequest) -> Reply:
         """Answer a request, or refuse it."""
         self.requests.append(request)
-        self.rules.clock.latest_request = time.monotonic()
         headers = {"x-request-id": new_request_id(), "x-mesh-version": _OLDEST}
         try:
             reply = self._answered(request, headers)

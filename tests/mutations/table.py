@@ -783,6 +783,27 @@ LIMITS = [
         "",
         "test_rate_limit.py -k stands_still",
     ),
+    Mutation(
+        "The clock does not move while a request is on its way",
+        LOCAL + "clock.py",
+        "            self._count += by\n",
+        "            pass\n",
+        "test_rate_limit.py -k on_its_way",
+    ),
+    Mutation(
+        "A day begins with the gateway's, where a test set its clock",
+        LOCAL + "clock.py",
+        "    return _open[-1].time() if _open else time.time()\n",
+        "    return time.time()\n",
+        "test_rate_limit.py -k clock_that_was_set",
+    ),
+    Mutation(
+        "What the garbage collector ends gives its turn back",
+        LIMIT,
+        "        self._lock = threading.RLock()",
+        "        self._lock = threading.Lock()",
+        "test_rate_limit.py -k collector",
+    ),
 ]
 
 GATEWAY = [
