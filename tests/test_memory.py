@@ -7,7 +7,7 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -151,8 +151,8 @@ def test_a_call_that_fails_leaves_nothing_to_the_garbage_collector(
         with suppress(MeshAPIError):
             answer = client.chat.completions.create(QUESTION)
             assert isinstance(answer, Awaitable)
-            failing: Awaitable[bool] = failed(answer)
-            assert colour.settle(failing)
+            settle: Callable[[Awaitable[bool]], bool] = colour.settle
+            assert settle(failed(answer))
 
     def kept() -> list[str]:
         wanted = (FrameType, MeshAPIError)

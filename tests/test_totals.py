@@ -355,13 +355,16 @@ def test_the_session_is_what_the_wire_says_the_body_before_the_header(
     assert totals.sessions["another"] == Totals()
 
 
+@pytest.mark.parametrize("reads", [False, True], ids=["at the end", "in between"])
 def test_of_too_many_sessions_the_one_longest_without_a_call_is_dropped(
-    monkeypatch: pytest.MonkeyPatch,
+    reads: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(totals_module, "MOST_SESSIONS", 3)
     ledger = Ledger()
     for session in ("a", "b", "c", "a", "d"):
         ledger.write(session, 1, 1)
+        if reads:
+            ledger.totals()
 
     sessions = ledger.totals().sessions
     assert {name: each.calls for name, each in sessions.items()} == {"c": 1, "a": 2, "d": 1}
