@@ -555,6 +555,25 @@ def test_hooks_are_called_where_the_call_is_made(colour: Sync, gateway: LocalGat
     assert threads == [threading.get_ident()]
 
 
+def test_a_call_that_is_dropped_in_a_hook_ends_outside_of_its_loop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def wait(_: RequestInfo) -> None:
+        await asyncio.Future[None]()
+
+    client = AsyncMeshAPI(token="t", base_url="http://127.0.0.1:9", hooks=Hooks(on_request=wait))
+    call = client.chat.completions.create(QUESTION)
+
+    async def begin() -> None:
+        call.send(None)
+
+    asyncio.run(begin())
+    call.close()
+
+    assert client.totals.calls == 1
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("hooks", ["print", {"on_request": print}, Hooks])
 def test_what_are_no_hooks_is_refused(hooks: object, colour: Sync) -> None:
     with pytest.raises(ConfigurationError, match="hooks must be Hooks"):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from types import FrameType
 
 import pytest
 
+from meshapi import ChatCompletionParams, Hooks, MeshAPIError
+from tests.colours import Client, Sync
 from tests.wire_server import (
     CHUNKED,
     LAST_CHUNK,
@@ -23,6 +28,7 @@ from tests.wire_server import (
 
 HEL = b'data: {"choices": [{"delta": {"content": "Hel"}}]}\n\n'
 MIB = 2**20
+QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hi"}])
 
 CHILD = """
 import asyncio, json, sys
@@ -128,3 +134,41 @@ def test_ten_megabytes_in_one_event_are_read_in_modest_memory(colour: str) -> No
 
     assert (kind, length) == ("answer", 10 * MIB)
     assert grown < 150
+
+
+@pytest.mark.parametrize("hooks", [None, Hooks(on_response=lambda _: None)], ids=["", "hooks"])
+@pytest.mark.parametrize("status", [400, 200], ids=["refused", "nonsense"])
+def test_a_call_that_fails_leaves_nothing_to_the_garbage_collector(
+    status: int, hooks: Hooks | None, colour: Sync
+) -> None:
+    async def failed(answer: Awaitable[object]) -> bool:
+        with suppress(MeshAPIError):
+            await answer
+            return False
+        return True
+
+    def fail(client: Client) -> None:
+        with suppress(MeshAPIError):
+            answer = client.chat.completions.create(QUESTION)
+            assert isinstance(answer, Awaitable)
+            settle: Callable[[Awaitable[bool]], bool] = colour.settle
+            assert settle(failed(answer))
+
+    def kept() -> list[str]:
+        wanted = (FrameType, MeshAPIError)
+        return [type(each).__name__ for each in gc.get_objects() if isinstance(each, wanted)]
+
+    with WireServer(response("nonsense", status=status)) as server:
+        client = colour.client(base_url=server.url, token="t", hooks=hooks)
+        fail(client)
+        gc.collect()
+        gc.disable()
+        try:
+            before = kept()
+            fail(client)
+            after = kept()
+        finally:
+            gc.enable()
+        colour.settle(client.close())
+
+    assert after == before

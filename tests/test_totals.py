@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import pickle
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -354,13 +355,16 @@ def test_the_session_is_what_the_wire_says_the_body_before_the_header(
     assert totals.sessions["another"] == Totals()
 
 
+@pytest.mark.parametrize("reads", [False, True], ids=["at the end", "in between"])
 def test_of_too_many_sessions_the_one_longest_without_a_call_is_dropped(
-    monkeypatch: pytest.MonkeyPatch,
+    reads: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(totals_module, "MOST_SESSIONS", 3)
     ledger = Ledger()
     for session in ("a", "b", "c", "a", "d"):
         ledger.write(session, 1, 1)
+        if reads:
+            ledger.totals()
 
     sessions = ledger.totals().sessions
     assert {name: each.calls for name, each in sessions.items()} == {"c": 1, "a": 2, "d": 1}
@@ -398,44 +402,40 @@ class _Interrupting(int):
     """Tokens that are added while a signal comes, or a dropped stream is freed."""
 
     ledger: Ledger
+    comes = True
 
     def __radd__(self, other: int) -> int:
-        self.ledger.write(None, 1, 1, Used(10))
-        self.ledger.totals()
+        if self.comes:
+            self.comes = False
+            self.ledger.write("a", 1, 1, Used(10))
+            assert self.ledger.totals().prompt_tokens == 11
         return other + int(self)
 
 
 def test_who_writes_and_reads_in_the_midst_of_it_waits_for_nobody_and_loses_nothing() -> None:
     ledger = _Interrupting.ledger = Ledger()
-    writing = threading.Thread(
-        target=ledger.write, args=(None, 1, 1, Used(_Interrupting(1))), daemon=True
-    )
+    ledger.write("a", 1, 1, Used(_Interrupting(1)))
+    reading = threading.Thread(target=ledger.totals, daemon=True)
 
-    writing.start()
-    writing.join(5)
+    reading.start()
+    reading.join(5)
 
-    assert not writing.is_alive()
-    assert (ledger.totals().calls, ledger.totals().prompt_tokens) == (2, 11)
+    assert not reading.is_alive()
+    totals = ledger.totals()
+    assert (totals.calls, totals.prompt_tokens) == (2, 11)
+    assert (totals.sessions["a"].calls, totals.sessions["a"].prompt_tokens) == (2, 11)
 
 
-def test_what_is_written_in_the_midst_of_a_reading_is_in_the_next(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ledger = Ledger()
-    for session in ("a", "b"):
-        ledger.write(session, 1, 1)
+def test_many_calls_are_added_up_before_anybody_reads_them() -> None:
+    ledger, used = Ledger(), Used(1, 2, 3, Decimal("0.1"))
 
-    def freed(*facts: Any) -> Totals:
-        monkeypatch.undo()
-        ledger.write("a", 1, 1)
-        ledger.write("c", 1, 1)
-        return Totals(*facts)
+    for _ in range(1000):
+        ledger.write("a", 1, 2, used)
 
-    monkeypatch.setattr(totals_module, "Totals", freed)
-    ledger.totals()
-
-    sessions = ledger.totals().sessions
-    assert {name: each.calls for name, each in sessions.items()} == {"b": 1, "a": 2, "c": 1}
+    assert sys.getrefcount(used) < 200
+    totals = ledger.totals()
+    assert (totals.calls, totals.retries, totals.cost) == (1000, 1000, Decimal(100))
+    assert totals.sessions["a"].cost == Decimal(100)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self
+from typing import TYPE_CHECKING, Generic
 
 from meshapi._core.call import Call, Reply
 from meshapi._core.deadline import Deadline
 from meshapi._core.inflate import ACCEPTED
-from meshapi._core.meta import Headers, Meta
+from meshapi._core.meta import NO_HEADERS, Headers, Meta
 from meshapi._core.models import PayloadT
 from meshapi._core.retry import Attempts, RetryBudget
 from meshapi._core.settings import Settings
@@ -66,7 +66,7 @@ class Exchange(Generic[PayloadT]):
         self.settings = settings
         self.url = settings.base_url + call.path
         self.token = settings.token
-        self.headers = Headers()
+        self.headers = NO_HEADERS
         """The headers of the latest answer."""
         self._status_code: int | None = None
         self._place: Place | None = None
@@ -99,7 +99,7 @@ class Exchange(Generic[PayloadT]):
         """Begin the next attempt: the headers it is sent with."""
         self.token = token
         self.attempts.count += 1
-        self.headers, self._status_code = Headers(), None
+        self.headers, self._status_code = NO_HEADERS, None
         self.watch.sending(self.attempts.count)
         return {
             **self._headers,
@@ -177,6 +177,8 @@ class Exchange(Generic[PayloadT]):
 
     def tried(self, error: MeshAPIError | None = None) -> ResponseInfo | None:
         """An attempt is over: what came of it, where somebody may ask for it."""
+        if error:
+            traceback.clear_frames(error.__traceback__)
         if error and self.settings.rate_limit:
             self._give_back_turn()
             self.settings.rate_limit.learn(error, self._clock())
@@ -184,19 +186,12 @@ class Exchange(Generic[PayloadT]):
             return self.watch.tried(self.meta, error)
         return None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Give back a turn that was not used, and tell those who watch that the call failed."""
+    def given_up(self, error: BaseException) -> None:
+        """No answer comes: give back a turn that was not used, and tell those who watch."""
         self._give_back_turn()
-        if error is not None:
-            self.watch.failed(self.meta, error)
+        self.watch.failed(self.meta, error)
+        if isinstance(error, MeshAPIError):
+            traceback.clear_frames(error.__traceback__)
 
     def reader(self, fold: Fold[PayloadT]) -> StreamReader[PayloadT]:
         """What reads the stream that this call opened."""

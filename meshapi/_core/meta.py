@@ -37,6 +37,9 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._values})"
 
 
+NO_HEADERS = Headers()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meta:
     """What is known about an exchange besides its answer.

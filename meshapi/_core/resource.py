@@ -78,8 +78,9 @@ def post(
 
 
 def _session_of(params: Params, options: CallOptions) -> str | None:
-    extra_body = options.get("extra_body") or {}
-    session = extra_body.get("session_id", getattr(params, "session_id", None))
+    session: object = getattr(params, "session_id", None)
+    if extra_body := options.get("extra_body"):
+        session = extra_body.get("session_id", session)
     return session if isinstance(session, str) else None
 
 

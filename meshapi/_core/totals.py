@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from functools import reduce
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from meshapi._core.fork import renew_in_child
 from meshapi._core.usage import NO_COST, NOTHING, Used, difference_of, sum_of
@@ -95,53 +97,11 @@ class Sessions(dict[str, Totals]):
         return Totals()
 
 
-class _Tally:
-    """The numbers behind `Totals`, where they grow."""
-
-    def __init__(self) -> None:
-        self.calls = self.attempts = self.retries = 0
-        self.prompt_tokens = self.completion_tokens = self.total_tokens = 0
-        self.cost = NO_COST
-        self.errors: Counter[type[MeshAPIError]] = Counter()
-        self._shown = Totals()
-        self._is_current = True
-
-    def add(self, entry: _Entry) -> None:
-        _, calls, attempts, used, error = entry
-        self.calls += calls
-        self.attempts += attempts
-        self.retries += attempts - calls if attempts else 0
-        self.prompt_tokens += used.prompt_tokens
-        self.completion_tokens += used.completion_tokens
-        self.total_tokens += used.total_tokens
-        if used.cost:
-            self.cost = sum_of(self.cost, used.cost)
-        if error:
-            self.errors[error] += 1
-        self._is_current = False
-
-    def facts(self) -> _Facts:
-        return (
-            self.calls,
-            self.attempts,
-            self.retries,
-            self.prompt_tokens,
-            self.completion_tokens,
-            self.total_tokens,
-            self.cost,
-            self.errors.copy(),
-        )
-
-    def shown(self) -> Totals:
-        # Of many sessions, few have changed since they were read; one may, while it is.
-        if not self._is_current:
-            self._is_current = True
-            self._shown = Totals(*self.facts())
-        return self._shown
-
-
 _Entry: TypeAlias = "tuple[str | None, int, int, Used, type[MeshAPIError] | None]"
-_Facts: TypeAlias = "tuple[int, int, int, int, int, int, Decimal, Mapping[type[MeshAPIError], int]]"
+TotalsT = TypeVar("TotalsT", bound=Totals)
+
+# So many entries are added up at once, which takes less time than one by one.
+_MANY = 100
 
 
 class Ledger:
@@ -149,16 +109,15 @@ class Ledger:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._whole = _Tally()
-        self._sessions: dict[str, _Tally] = {}
-        self._entries: deque[_Entry] = deque()
+        self._totals = ClientTotals()
+        self._entries: list[_Entry] = []
+        """What is to be added to them."""
         self.renew()
         renew_in_child(self)
 
     def renew(self) -> None:
         """Begin with a free lock: a thread of the parent process may have held it."""
         self._lock = threading.RLock()
-        self._is_busy = False
 
     def write(
         self,
@@ -170,31 +129,47 @@ class Ledger:
     ) -> None:
         """Add what came of a call, or of its stream."""
         self._entries.append((session, calls, attempts, used, error))
-        # A signal, or a stream that is freed, may write in the midst: the loop takes its entry too.
-        with self._lock:
-            if self._is_busy:
-                return
-            self._is_busy = True
-            try:
-                while self._entries:
-                    self._add(self._entries.popleft())
-            finally:
-                self._is_busy = False
+        if len(self._entries) >= _MANY:
+            self.totals()
 
     def totals(self) -> ClientTotals:
         """What stands in it now."""
         with self._lock:
-            # Of a copy, as in the midst of it another session may begin.
-            sessions = {name: each.shown() for name, each in self._sessions.copy().items()}
-            return ClientTotals(*self._whole.facts(), sessions=Sessions(sessions))
+            while self._entries:
+                before, entries = self._totals, self._entries.copy()
+                after = _after(before, entries)
+                # A signal, or a stream that is freed, may have come here in the midst.
+                if self._totals is before:
+                    self._totals = after
+                    del self._entries[: len(entries)]
+            return self._totals
 
-    def _add(self, entry: _Entry) -> None:
-        self._whole.add(entry)
-        session = entry[0]
-        if session is not None:
+
+def _after(before: ClientTotals, entries: Sequence[_Entry]) -> ClientTotals:
+    by_session: dict[str, list[_Entry]] = {}
+    for entry in entries:
+        if entry[0] is not None:
             # Taken out and put in, so that it is the newest.
-            tally = self._sessions.pop(session) if session in self._sessions else _Tally()
-            self._sessions[session] = tally
-            tally.add(entry)
-            if len(self._sessions) > MOST_SESSIONS:
-                del self._sessions[next(iter(self._sessions))]
+            by_session[entry[0]] = [*by_session.pop(entry[0], ()), entry]
+    sessions = Sessions(before.sessions)
+    for name, its in by_session.items():
+        sessions[name] = _sum(sessions.pop(name, Totals()), its)
+    for name in list(islice(sessions, max(0, len(sessions) - MOST_SESSIONS))):
+        del sessions[name]
+    return replace(_sum(before, entries), sessions=sessions)
+
+
+def _sum(before: TotalsT, entries: Sequence[_Entry]) -> TotalsT:
+    _, calls, attempts, each_used, errors = zip(*entries, strict=True)
+    prompt, completion, total, costs = zip(*each_used, strict=True)
+    return replace(
+        before,
+        calls=before.calls + sum(calls),
+        attempts=before.attempts + sum(attempts),
+        retries=before.retries + sum(attempts) - sum(map(bool, attempts)),
+        prompt_tokens=before.prompt_tokens + sum(prompt),
+        completion_tokens=before.completion_tokens + sum(completion),
+        total_tokens=before.total_tokens + sum(total),
+        cost=reduce(sum_of, (cost for cost in costs if cost), before.cost),
+        errors=Counter(before.errors) + Counter(error for error in errors if error),
+    )

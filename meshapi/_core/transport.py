@@ -49,6 +49,7 @@ from meshapi.errors import (
 if TYPE_CHECKING:
     from meshapi._core.connections.async_pool import AsyncPool
     from meshapi._core.connections.pool import Pool
+    from meshapi._core.rate_limit import RateLimit
     from meshapi._core.reader import Fold, StreamReader
 
 ResultT = TypeVar("ResultT")
@@ -108,42 +109,57 @@ class Transport:
 
     def send(self, call: Call[AnswerT]) -> AnswerT:
         """Send a call and read its whole answer."""
-        with _begin(self, call) as exchange:
+        exchange = _begin(self, call)
+        try:
             answer = self._persist(exchange, lambda: self._ask(exchange))
+        except BaseException as error:
+            exchange.given_up(error)
+            raise
         exchange.watch.answered(call, answer)
         return answer
 
     def open(self, call: Call[PayloadT], fold: Fold[PayloadT]) -> SyncOpened[PayloadT]:
         """Send a call and wait for the first event of its answer."""
-        with _begin(self, call) as exchange:
+        exchange = _begin(self, call)
+        try:
             opened = self._persist(exchange, lambda: self._listen(exchange, fold))
-        exchange.watch.handed_over(exchange.meta)
+        except BaseException as error:
+            exchange.given_up(error)
+            raise
+        exchange.watch.handed_over(opened.reader.meta)
         return opened
 
     def _persist(self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT]) -> ResultT:
-        self._take_turn(exchange)
+        if self.settings.rate_limit:
+            self._take_turn(exchange, self.settings.rate_limit)
         try:
             return self.once(exchange, attempt)
         except MeshAPIError as error:
-            first = error
-        return self._repeat(exchange, attempt, first)
+            failed = [error]
+        return self._repeat(exchange, attempt, failed)
+
+    # A frame that held the error it raises would be held by it, and left to the collector.
 
     def _repeat(
-        self, exchange: Exchange[PayloadT], attempt: Callable[[], ResultT], first: MeshAPIError
+        self,
+        exchange: Exchange[PayloadT],
+        attempt: Callable[[], ResultT],
+        failed: list[MeshAPIError],
     ) -> ResultT:
-        if not exchange.attempts.may_follow(first):
-            raise first
+        if not exchange.attempts.may_follow(failed[0]):
+            raise failed.pop()
         from tenacity import Retrying  # Only who fails pays for this import.
 
         for turn in Retrying(
             **exchange.attempts.rules(), sleep=lambda wait: self._rest(exchange, wait)
         ):
             with turn:
-                if turn.retry_state.attempt_number == 1:
-                    raise first
-                self._take_turn(exchange)
+                if failed:
+                    raise failed.pop()
+                if self.settings.rate_limit:
+                    self._take_turn(exchange, self.settings.rate_limit)
                 return self.once(exchange, attempt)
-        raise first
+        raise AssertionError("The last attempt returns or raises")
 
     def _rest(self, exchange: Exchange[PayloadT], wait: float) -> None:
         retry = exchange.watch.repeats(wait)
@@ -164,10 +180,9 @@ class Transport:
             self._end_attempt(exchange)
         return result
 
-    def _take_turn(self, exchange: Exchange[PayloadT]) -> None:
-        if self.settings.rate_limit:
-            for wait in exchange.turn(self.settings.rate_limit):
-                self.sleep(wait)
+    def _take_turn(self, exchange: Exchange[PayloadT], limit: RateLimit) -> None:
+        for wait in exchange.turn(limit):
+            self.sleep(wait)
 
     def _end_attempt(self, exchange: Exchange[PayloadT], error: MeshAPIError | None = None) -> None:
         response = exchange.tried(error)
@@ -249,47 +264,57 @@ class AsyncTransport:
 
     async def send(self, call: Call[AnswerT]) -> AnswerT:
         """Send a call and read its whole answer."""
-        with _begin(self, call) as exchange:
+        exchange = _begin(self, call)
+        try:
             answer = await self._persist(exchange, lambda: self._ask(exchange))
+        except BaseException as error:
+            exchange.given_up(error)
+            raise
         exchange.watch.answered(call, answer)
         return answer
 
     async def open(self, call: Call[PayloadT], fold: Fold[PayloadT]) -> AsyncOpened[PayloadT]:
         """Send a call and wait for the first event of its answer."""
-        with _begin(self, call) as exchange:
+        exchange = _begin(self, call)
+        try:
             opened = await self._persist(exchange, lambda: self._listen(exchange, fold))
-        exchange.watch.handed_over(exchange.meta)
+        except BaseException as error:
+            exchange.given_up(error)
+            raise
+        exchange.watch.handed_over(opened.reader.meta)
         return opened
 
     async def _persist(
         self, exchange: Exchange[PayloadT], attempt: Callable[[], Awaitable[ResultT]]
     ) -> ResultT:
-        await self._take_turn(exchange)
+        if self.settings.rate_limit:
+            await self._take_turn(exchange, self.settings.rate_limit)
         try:
             return await self.once(exchange, attempt)
         except MeshAPIError as error:
-            first = error
-        return await self._repeat(exchange, attempt, first)
+            failed = [error]
+        return await self._repeat(exchange, attempt, failed)
 
     async def _repeat(
         self,
         exchange: Exchange[PayloadT],
         attempt: Callable[[], Awaitable[ResultT]],
-        first: MeshAPIError,
+        failed: list[MeshAPIError],
     ) -> ResultT:
-        if not exchange.attempts.may_follow(first):
-            raise first
+        if not exchange.attempts.may_follow(failed[0]):
+            raise failed.pop()
         from tenacity import AsyncRetrying  # Only who fails pays for this import.
 
         async for turn in AsyncRetrying(
             **exchange.attempts.rules(), sleep=lambda wait: self._rest(exchange, wait)
         ):
             with turn:
-                if turn.retry_state.attempt_number == 1:
-                    raise first
-                await self._take_turn(exchange)
+                if failed:
+                    raise failed.pop()
+                if self.settings.rate_limit:
+                    await self._take_turn(exchange, self.settings.rate_limit)
                 return await self.once(exchange, attempt)
-        raise first
+        raise AssertionError("The last attempt returns or raises")
 
     async def _rest(self, exchange: Exchange[PayloadT], wait: float) -> None:
         retry = exchange.watch.repeats(wait)
@@ -312,10 +337,9 @@ class AsyncTransport:
             await self._end_attempt(exchange)
         return result
 
-    async def _take_turn(self, exchange: Exchange[PayloadT]) -> None:
-        if self.settings.rate_limit:
-            for wait in exchange.turn(self.settings.rate_limit):
-                await self.sleep(wait)
+    async def _take_turn(self, exchange: Exchange[PayloadT], limit: RateLimit) -> None:
+        for wait in exchange.turn(limit):
+            await self.sleep(wait)
 
     async def _end_attempt(
         self, exchange: Exchange[PayloadT], error: MeshAPIError | None = None
@@ -480,5 +504,5 @@ def _outgoing(exchange: Exchange[PayloadT], token: Token) -> Outgoing:
             "write": left,
             "pool": left,
         },
-        Departure(exchange.deadline, exchange.leaves),
+        Departure(exchange.deadline, exchange.leaves if exchange.settings.rate_limit else None),
     )

@@ -33,5 +33,7 @@ def was_cancelled_alone(error: BaseException) -> bool:
     """Whether what was awaited was cancelled, and not the task that awaits it."""
     import asyncio
 
+    if not isinstance(error, asyncio.CancelledError):
+        return False  # Such as the end of a coroutine that is dropped, outside of any loop.
     task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and not (task and task.cancelling())
+    return not (task and task.cancelling())

@@ -54,23 +54,6 @@ class Telemetry(Protocol):
         ...
 
 
-class _Attempt:
-    """A request that was sent, until its line is written."""
-
-    __slots__ = ("begun", "ended", "is_wait_named", "number", "response")
-
-    def __init__(self, number: int, begun: float) -> None:
-        """Nothing came of it yet."""
-        self.number = number
-        self.begun = begun
-        self.response: ResponseInfo | None = None
-        """What came of it, where somebody asked."""
-        self.is_wait_named = False
-        """Whether the server named a wait for the next one."""
-        self.ended: StreamReader[Any] | None = None
-        """Its stream, where that was complete before it was handed over."""
-
-
 class Watch:
     """Tells those who watch what becomes of one call."""
 
@@ -79,10 +62,17 @@ class Watch:
 
     # How a call begins, here and not in `__init__`: most calls change little of it.
     _attempts = 0
-    _attempt: _Attempt | None = None
-    """What is on its way; None where nothing is."""
+    _sent_at: float | None = None
+    """When what is on its way was sent; None where nothing is."""
     _request: RequestInfo | None = None
-    _is_handed_over = False
+    _response: ResponseInfo | None = None
+    """What came of it, once somebody asked."""
+    _is_wait_named = False
+    """Whether the server named a wait for the next attempt."""
+    _process: int | None = None
+    """Where its stream was handed over; None before."""
+    _ended: StreamReader[Any] | None = None
+    """Its stream, where that was complete before it was handed over."""
 
     def __init__(
         self,
@@ -100,7 +90,6 @@ class Watch:
         self._key = idempotency_key
         self._ledger = ledger
         self._clock = clock
-        self._process = Process.generation
 
     def queued(self, wait: float) -> None:
         """An attempt waits for its turn."""
@@ -127,78 +116,68 @@ class Watch:
     def sending(self, number: int) -> None:
         """An attempt leaves."""
         self._attempts = number
-        self._attempt = _Attempt(number, self._clock())
+        self._sent_at = self._clock()
 
     def tried(self, meta: Meta, error: MeshAPIError | None) -> ResponseInfo | None:
         """The attempt is over, and what came of it; None where nothing was sent."""
-        attempt = self._attempt
-        if attempt is None:
+        if self._sent_at is None:
             return None
-        attempt.is_wait_named = error is not None and error.retry_after is not None
-        attempt.response = self._response(attempt, meta, error)
-        return attempt.response
+        self._is_wait_named = error is not None and error.retry_after is not None
+        return self._outcome(meta, error)
 
     def repeats(self, wait: float) -> RetryInfo:
         """The attempt failed, and after a wait there is another."""
         from meshapi._core.hooks import RetryInfo  # Only who fails asks for it.
 
-        attempt, self._attempt = self._attempt, None
-        assert attempt, "What was not sent is not repeated"
-        assert attempt.response
-        retry = RetryInfo(
-            response=attempt.response, wait=wait, server_named_wait=attempt.is_wait_named
-        )
+        response = self._response
+        assert response, "What was not sent is not repeated"
+        self._sent_at = self._response = None
+        retry = RetryInfo(response=response, wait=wait, server_named_wait=self._is_wait_named)
         if log.is_on():
-            log.attempt(attempt.response, attempt.response.error, retry=retry)
+            log.attempt(response, response.error, retry=retry)
         return retry
 
     def answered(self, call: Call[AnswerT], answer: AnswerT) -> None:
         """The whole answer came."""
         used = call.used(answer) if call.used else NOTHING
         self._ledger.write(self._session, 1, self._attempts, used)
-        if self._attempt and log.is_on():
-            log.attempt(self._attempt.response or self._response(self._attempt, answer.meta, None))
+        if log.is_on():
+            log.attempt(self._outcome(answer.meta, None))
         if self.span:
             self.span.answered(answer, used)
 
     def failed(self, meta: Meta, error: BaseException) -> None:
         """The call failed, or was given up."""
         self._ledger.write(self._session, 1, self._attempts, error=_class_of(error))
-        if self._attempt and log.is_on():
-            response = self._attempt.response or self._response(self._attempt, meta, error)
+        if self._sent_at is not None and log.is_on():
+            response = self._outcome(meta, error)
             log.attempt(response, response.error or type(error))
         if self.span:
             self.span.failed(meta, error)
 
     def handed_over(self, meta: Meta) -> None:
         """The stream is open, and goes to the caller."""
-        attempt = self._attempt
-        assert attempt, "A stream was asked for"
-        self._is_handed_over = True
+        self._process = Process.generation
         self._ledger.write(self._session, 1, self._attempts)
         if log.is_on():  # Now, as nothing can be imported any more at the end of a program.
-            attempt.response = attempt.response or self._response(attempt, meta, None)
-            log.opening(attempt.response)
+            log.opening(self._outcome(meta, None))
         if self.span:
             self.span.handed_over()
-        if attempt.ended:
-            self.ended(attempt.ended, None)
+        if self._ended:
+            self.ended(self._ended, None)
 
     def ended(self, reader: StreamReader[Any], failure: MeshAPIError | None) -> None:
         """The stream is over: complete, failed or left. Before it is open, it may be repeated."""
+        if self._process is None:
+            self._ended = None if failure else reader
+            return
         if self._process != Process.generation:
             return  # It goes on in the process that opened it.
-        attempt = self._attempt
-        assert attempt, "A stream was asked for"
-        if not self._is_handed_over:
-            attempt.ended = None if failure else reader
-            return
         self._ledger.write(self._session, 0, 0, reader.used, _class_of(failure))
         if log.is_on():
-            opened = attempt.response or self._response(attempt, reader.meta, None)
-            seconds, kind = self._clock() - attempt.begun, _class_of(failure)
+            opened, kind = self._outcome(reader.meta, None), _class_of(failure)
             log.attempt(
-                replace(opened, elapsed=seconds, error=kind, code=_code_of(failure)),
+                replace(opened, elapsed=self._elapsed, error=kind, code=_code_of(failure)),
                 kind,
                 events=reader.events,
                 is_left=failure is None and not reader.is_complete,
@@ -206,18 +185,26 @@ class Watch:
         if self.span:
             self.span.ended(reader, failure)
 
-    def _response(self, attempt: _Attempt, meta: Meta, error: BaseException | None) -> ResponseInfo:
-        from meshapi._core.hooks import ResponseInfo  # Few ask for it.
+    @property
+    def _elapsed(self) -> float:
+        assert self._sent_at is not None, "Something is on its way"
+        return self._clock() - self._sent_at
 
-        return ResponseInfo(
-            request=self.request(attempt.number),
-            status_code=meta.status_code,
-            request_id=meta.request_id,
-            headers=meta.headers,
-            elapsed=self._clock() - attempt.begun,
-            error=_class_of(error),
-            code=_code_of(error),
-        )
+    def _outcome(self, meta: Meta, error: BaseException | None) -> ResponseInfo:
+        """What came of the attempt: the same object however often it is asked for."""
+        if self._response is None:
+            from meshapi._core.hooks import ResponseInfo  # Few ask for it.
+
+            self._response = ResponseInfo(
+                request=self.request(self._attempts),
+                status_code=meta.status_code,
+                request_id=meta.request_id,
+                headers=meta.headers,
+                elapsed=self._elapsed,
+                error=_class_of(error),
+                code=_code_of(error),
+            )
+        return self._response
 
 
 def _class_of(error: BaseException | None) -> type[MeshAPIError] | None:

@@ -227,7 +227,7 @@ def _used_by(comparison: ComparisonResponse) -> Used:
 
 
 def _sum_of(usages: Iterable[UsageInfo]) -> Used:
-    return together(counted(usage, usage.cost) for usage in usages)
+    return together(counted(usage) for usage in usages)
 
 
 class Compare(Resource):

@@ -60,8 +60,7 @@ class CompletionFold:
     @property
     def used(self) -> Used:
         """What the completion took, as far as the chunks say."""
-        cost = self.usage.cost if self.usage else None
-        return counted(self.usage, self._fields.get("cost") if cost is None else cost)
+        return counted(self.usage, self._fields.get("cost"))
 
     def add(self, chunk: ChatCompletionChunk) -> None:
         """Take the next chunk."""

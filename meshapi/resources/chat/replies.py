@@ -173,13 +173,14 @@ def told_cost(facts: CompletionFacts) -> Decimal | None:
 
 def used_by(facts: CompletionFacts) -> Used:
     """What a completion took, as far as the server says."""
-    return counted(facts.usage, told_cost(facts))
+    return counted(facts.usage, facts.cost)
 
 
-def counted(usage: UsageInfo | None, cost: Decimal | None) -> Used:
-    """Tokens and US dollars as they are added up."""
-    dollars = cost or NO_COST
+def counted(usage: UsageInfo | None, cost: Decimal | None = None) -> Used:
+    """Tokens and US dollars as they are added up; the cost beside the usage, where it says none."""
     if usage is None:
-        return Used(cost=dollars)
-    prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    return Used(prompt, completion, usage.total_tokens or prompt + completion, dollars)
+        return Used(cost=cost or NO_COST)
+    prompt, completion, dollars = usage.prompt_tokens, usage.completion_tokens, usage.cost
+    cost = cost if dollars is None else dollars
+    total = usage.total_tokens or prompt + completion
+    return Used._make((prompt, completion, total, cost or NO_COST))  # In half the time of `Used()`.
