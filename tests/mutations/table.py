@@ -722,9 +722,9 @@ LIMITS = [
     ),
     Mutation(
         "A retry comes back to its place",
-        LIMIT,
-        "            place = place or Place(next(self._numbers))\n",
-        "            place = Place(next(self._numbers))\n",
+        EXCHANGE,
+        "self._place = place = self._place or Place()",
+        "self._place = place = Place()",
         "test_rate_limit.py -k its_place",
     ),
     Mutation(
