@@ -722,9 +722,10 @@ LIMITS = [
     ),
     Mutation(
         "A retry comes back to its place",
-        EXCHANGE,
-        "self._place = place = self._place or Place()",
-        "self._place = place = Place()",
+        LIMIT,
+        "            bisect.insort(self._line, place.number)\n",
+        "            place.number = next(Place._numbers)\n"
+        "            bisect.insort(self._line, place.number)\n",
         "test_rate_limit.py -k its_place",
     ),
     Mutation(
