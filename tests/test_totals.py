@@ -446,7 +446,8 @@ def test_a_child_process_goes_on_from_what_it_inherited_and_counts_for_itself() 
     with ledger._lock:
         child = os.fork()
         if child == 0:
-            in_thread = threading.Thread(target=ledger.write, args=("a", 1, 1), daemon=True)
+            ledger.write("a", 1, 1)
+            in_thread = threading.Thread(target=ledger.totals, daemon=True)  # It takes the lock.
             in_thread.start()
             in_thread.join(5)
             os._exit(ledger.totals().sessions["a"].calls if not in_thread.is_alive() else 99)
