@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 import respx
 from pytest_httpx import HTTPXMock
 
-from meshapi import ChatCompletionParams, RateLimitExceeded
+from meshapi import ChatCompletionParams, ConnectionFailed, RateLimitExceeded
 from meshapi.local import LocalGateway
 from tests.colours import Sync
 
@@ -46,6 +46,26 @@ def test_respx_in_its_default_mode_intercepts(colour: Sync) -> None:
     assert route.call_count == 2
     calls: Any = route.calls
     assert json.loads(calls[0].request.content) == {"messages": [{"role": "user", "content": "Hi"}]}
+
+
+def test_what_a_mock_raises_leaves_the_frames_it_came_through_alone(colour: Sync) -> None:
+    raised = ConnectionFailed("one for all calls")  # With the frames of all who met it.
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        raise raised
+
+    def meet() -> Generator[str]:
+        try:
+            colour.settle(client.chat.completions.create(QUESTION))
+        except ConnectionFailed:
+            yield "met"
+            yield "goes on"
+
+    client = colour.client(token="t", http_client=colour.mocked(answer), max_retries=0)
+    one, another = meet(), meet()
+
+    assert (next(one), next(another)) == ("met", "met")
+    assert (next(one), next(another)) == ("goes on", "goes on")
 
 
 def test_an_error_that_respx_answers_is_typed(colour: Sync) -> None:

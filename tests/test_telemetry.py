@@ -146,6 +146,19 @@ def test_the_fields_of_the_body_are_told_under_their_standard_names(
     assert "free" not in told.everything
 
 
+def test_of_two_names_for_the_same_thing_the_newer_one_is_told(colour: Sync, told: Told) -> None:
+    older = {"max_tokens": 7, "reasoning": {"effort": "low"}, "response_format": {"type": "text"}}
+    newer = {"max_completion_tokens": 8, "reasoning_effort": "high", "modality": "image"}
+    with WireServer(response('{"choices": []}')) as server:
+        client = colour.client(base_url=server.url, token=TOKEN)
+        colour.settle(client.chat.completions.create(QUESTION, extra_body={**newer, **older}))
+        colour.settle(client.close())
+
+    assert told.attributes["gen_ai.request.max_tokens"] == 8
+    assert told.attributes["gen_ai.request.reasoning.level"] == "high"
+    assert told.attributes["gen_ai.output.type"] == "image"
+
+
 @pytest.mark.parametrize(
     ("params", "header", "session"),
     [({}, "header", "header"), ({"session_id": "body"}, "header", "body")],
@@ -233,6 +246,19 @@ def test_a_failure_is_told_by_its_class_and_not_in_the_words_of_the_server(
     assert "plan" not in told.everything
     (duration,) = told.points("gen_ai.client.operation.duration")
     assert duration.attributes["error.type"] == "ContextWindowExceeded"
+
+
+def test_a_code_may_be_a_number_and_an_error_may_name_its_request(colour: Sync, told: Told) -> None:
+    error = {"error": {"code": 1234, "message": ""}, "request_id": "req_2"}
+    with (
+        WireServer(response(json.dumps(error), status=400)) as server,
+        pytest.raises(MeshAPIError),
+    ):
+        whole(colour, base_url=server.url, token=TOKEN)
+
+    assert told.span.status.description == "BadRequest 400 1234, request id req_2"
+    assert told.attributes["meshapi.error.code"] == "1234"
+    assert told.attributes["meshapi.request_id"] == "req_2"
 
 
 def test_a_code_that_is_a_sentence_is_not_told(colour: Sync, told: Told) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
+from types import FrameType
 from typing import Any, cast
 
 import pytest
@@ -424,6 +425,33 @@ def test_who_writes_and_reads_in_the_midst_of_it_waits_for_nobody_and_loses_noth
     totals = ledger.totals()
     assert (totals.calls, totals.prompt_tokens) == (2, 11)
     assert (totals.sessions["a"].calls, totals.sessions["a"].prompt_tokens) == (2, 11)
+
+
+def test_who_writes_and_reads_between_any_two_steps_of_it_loses_nothing() -> None:
+    ledger = Ledger()
+    steps = came_at = 0
+
+    def come(frame: FrameType, _event: str, _about: object) -> None:
+        nonlocal steps
+        if frame.f_code is Ledger.totals.__code__:
+            steps += 1
+            if steps == came_at:
+                ledger.write("a", 1, 1)
+                ledger.totals()
+
+    while steps >= came_at:
+        came_at, steps, before = came_at + 1, 0, ledger.totals()
+        ledger.write("a", 1, 1)
+        sys.setprofile(come)
+        try:
+            ledger.totals()
+        finally:
+            sys.setprofile(None)
+        ledger.write("a", 1, 1)
+
+        assert (ledger.totals() - before).calls == 2 + (steps >= came_at)
+
+    assert came_at > 5
 
 
 def test_many_calls_are_added_up_before_anybody_reads_them() -> None:

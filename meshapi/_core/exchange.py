@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Generic
 
@@ -177,8 +176,6 @@ class Exchange(Generic[PayloadT]):
 
     def tried(self, error: MeshAPIError | None = None) -> ResponseInfo | None:
         """An attempt is over: what came of it, where somebody may ask for it."""
-        if error:
-            traceback.clear_frames(error.__traceback__)
         if error and self.settings.rate_limit:
             self._give_back_turn()
             self.settings.rate_limit.learn(error, self._clock())
@@ -190,8 +187,6 @@ class Exchange(Generic[PayloadT]):
         """No answer comes: give back a turn that was not used, and tell those who watch."""
         self._give_back_turn()
         self.watch.failed(self.meta, error)
-        if isinstance(error, MeshAPIError):
-            traceback.clear_frames(error.__traceback__)
 
     def reader(self, fold: Fold[PayloadT]) -> StreamReader[PayloadT]:
         """What reads the stream that this call opened."""

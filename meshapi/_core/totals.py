@@ -135,14 +135,16 @@ class Ledger:
     def totals(self) -> ClientTotals:
         """What stands in it now."""
         with self._lock:
-            while self._entries:
+            while True:
                 before, entries = self._totals, self._entries.copy()
-                after = _after(before, entries)
-                # A signal, or a stream that is freed, may have come here in the midst.
+                if not entries:
+                    return self._totals
+                after, added = _after(before, entries), slice(len(entries))
+                # A signal, or a stream that is freed, may have come here in the midst. From here on
+                # nothing is called or made, so that none comes before both are done.
                 if self._totals is before:
                     self._totals = after
-                    del self._entries[: len(entries)]
-            return self._totals
+                    del self._entries[added]
 
 
 def _after(before: ClientTotals, entries: Sequence[_Entry]) -> ClientTotals:

@@ -135,10 +135,10 @@ class Transport:
         try:
             return self.once(exchange, attempt)
         except MeshAPIError as error:
+            # In a list it can be taken out of: a frame that holds the error it raises is held by
+            # it, and both are left to the garbage collector.
             failed = [error]
         return self._repeat(exchange, attempt, failed)
-
-    # A frame that held the error it raises would be held by it, and left to the collector.
 
     def _repeat(
         self,

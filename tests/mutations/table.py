@@ -1344,6 +1344,13 @@ COUNTING = [
         "test_totals.py -k midst",
     ),
     Mutation(
+        "Who comes when it is almost done is not counted twice",
+        TOTALS,
+        "                    del self._entries[added]\n",
+        "                    del self._entries[: len(entries)]\n",
+        "test_totals.py -k between_any",
+    ),
+    Mutation(
         "Headers of a call win over those of the client",
         "_core/settings.py",
         '{**self.headers, **_checked_headers(options.get("headers", {}))}',
