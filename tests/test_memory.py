@@ -138,7 +138,7 @@ def test_ten_megabytes_in_one_event_are_read_in_modest_memory(colour: str) -> No
 
 @pytest.mark.parametrize("hooks", [None, Hooks(on_response=lambda _: None)], ids=["", "hooks"])
 @pytest.mark.parametrize("status", [400, 200], ids=["refused", "nonsense"])
-def test_a_call_that_fails_leaves_nothing_to_the_garbage_collector(
+def test_an_answer_that_is_an_error_leaves_nothing_to_the_garbage_collector(
     status: int, hooks: Hooks | None, colour: Sync
 ) -> None:
     async def failed(answer: Awaitable[object]) -> bool:

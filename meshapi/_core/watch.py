@@ -85,7 +85,7 @@ class Watch:
         """The call begins."""
         telemetry = self.telemetry  # Another thread may turn it off.
         self.span = telemetry.begin(call, settings) if telemetry else None
-        self._session = call.session_id or settings.headers.get("x-session-id")
+        self._session = session_of(call, settings)
         self._call = call
         self._key = idempotency_key
         self._ledger = ledger
@@ -130,6 +130,7 @@ class Watch:
         from meshapi._core.hooks import RetryInfo  # Only who fails asks for it.
 
         response = self._response
+        # Before an attempt is sent it fails for good, or at the deadline.
         assert response, "What was not sent is not repeated"
         self._sent_at = self._response = None
         retry = RetryInfo(response=response, wait=wait, server_named_wait=self._is_wait_named)
@@ -205,6 +206,11 @@ class Watch:
                 code=_code_of(error),
             )
         return self._response
+
+
+def session_of(call: Call[Any], settings: Settings) -> str | None:
+    """The session that a call belongs to: the body's comes before that of the header."""
+    return call.session_id or settings.headers.get("x-session-id")
 
 
 def _class_of(error: BaseException | None) -> type[MeshAPIError] | None:

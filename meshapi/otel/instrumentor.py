@@ -39,6 +39,7 @@ class MeshAPIInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # see above
                 instrumentation_scope_version=__version__,
             )
         )
+        atexit.unregister(tell_late)
         atexit.register(tell_late)  # After the providers, and so called before they shut down.
 
     def _uninstrument(self, **_options: object) -> None:

@@ -20,6 +20,7 @@ from meshapi._core.reader import StreamReader
 from meshapi._core.settings import Settings
 from meshapi._core.token import hide_tokens
 from meshapi._core.usage import Used
+from meshapi._core.watch import session_of
 from meshapi.errors import MeshAPIError
 from meshapi.otel.answer import (
     describe_answer,
@@ -73,7 +74,7 @@ class CallSpan:
             server_address=url.hostname,
             server_port=url.port or _PORTS.get(url.scheme),
             operation_name=operation,
-            conversation_id=text(call.session_id or settings.headers.get("x-session-id")),
+            conversation_id=text(session_of(call, settings)),
         )
         self._call.suspend()  # It is this object that makes it the current one, and ends that.
         with unbroken:
