@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 
+from benchmarks import page
 from benchmarks.chart import chart
 from benchmarks.environments import CLIENTS, ROOT
 from benchmarks.figures import Row, load, save
@@ -16,9 +17,7 @@ from benchmarks.table import table
 from benchmarks.workloads import WORKLOADS
 
 _FIGURES = ROOT / "benchmarks" / "figures.json"
-_PAGE = ROOT / "docs" / "performance.md"
 _CHART = ROOT / "docs" / "performance.svg"
-_BEGIN, _END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 
 
 def main() -> int:
@@ -72,10 +71,7 @@ def _write(rows: list[Row]) -> None:
     in_order = [known[name] for name in WORKLOADS if name in known]
     save(in_order, _FIGURES)
     _CHART.write_text(chart(in_order))
-    before, _, rest = _PAGE.read_text().partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    page = f"{before}{_BEGIN}\n{_conditions()}\n\n{table(in_order)}\n\n{_END}{after}"
-    _PAGE.write_text(page)
+    page.write("figures", f"{_conditions()}\n\n{table(in_order)}")
 
 
 def _conditions() -> str:

@@ -19,13 +19,12 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks import page
 from benchmarks.server import serving
 from benchmarks.wordings import EVENTS_OF, QUESTION
 from meshapi import AsyncMeshAPI, ChatCompletionParams, Hooks, MeshAPI, RateLimit
 from meshapi._core.settings import ClientOptions
 
-_PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-_BEGIN, _END = "<!-- set-ups -->\n", "<!-- end of set-ups -->\n"
 _CALLS = 100
 _PARAMS = ChatCompletionParams(messages=QUESTION)
 
@@ -148,11 +147,10 @@ def main() -> int:
     with serving() as url, asyncio.Runner() as runner:
         measured = {name: Measured(url, each, runner) for name, each in SETUPS.items()}
         lines = [_line(name, measured, arguments.rounds) for name in MEASURES]
-    head = ["", *SETUPS]
-    shown = [_row(each) for each in (head, ["---"] * len(head), *lines)]
-    print("\n".join(shown))
+    shown = page.markdown(["", *SETUPS], *lines)
+    print(shown)
     if arguments.write:
-        _write("\n".join(shown))
+        page.write("set-ups", shown)
     return 0
 
 
@@ -166,16 +164,6 @@ def _line(name: str, measured: Mapping[str, Measured], rounds: int) -> list[str]
     first, *others = (statistics.median(each) for each in found.values())
     beside = (f"{each:.1f} ({each / first:.2f})" for each in others)
     return [f"{name} (µs)", f"{first:.1f}", *beside]
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _write(table: str) -> None:
-    before, _, rest = _PAGE.read_text().partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    _PAGE.write_text(f"{before}{_BEGIN}\n{table}\n\n{_END}{after}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks import page
 from benchmarks.environments import CLIENTS
 from benchmarks.figures import OURS, Row
 
@@ -10,8 +11,7 @@ def table(rows: list[Row]) -> str:
     """The figures in Markdown, with what is wanted of this project in the last column."""
     names = [each for each in CLIENTS if any(each in row.figures for row in rows)]
     head = ["", *(CLIENTS[each].title for each in names), "ratio", "wanted"]
-    lines = [head, ["---"] * len(head), *(_cells(row, names) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return page.markdown(head, *(_cells(row, names) for row in rows))
 
 
 def _cells(row: Row, names: list[str]) -> list[str]:

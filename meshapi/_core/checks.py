@@ -28,6 +28,11 @@ def is_token(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[!-~]+", value) is not None
 
 
+def is_word(value: object) -> bool:
+    """Whether this is a code or an id: one word of at most 100 characters, and not a sentence."""
+    return isinstance(value, str) and is_token(value) and len(value) <= 100
+
+
 def is_mapping(value: object) -> bool:
     """Whether this is a mapping of any kind."""
     return isinstance(value, Mapping)

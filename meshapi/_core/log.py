@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
+from meshapi._core.checks import is_word
 from meshapi.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _word(sent: str | int | None) -> str | None:
     # What a server sent may begin another line, move a terminal's cursor, or be somebody's text.
     if sent is None:
         return None
-    return str(sent) if re.fullmatch("[!-~]{1,100}", str(sent)) else "?"
+    return str(sent) if is_word(str(sent)) else "?"
 
 
 def _write(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 
-from meshapi._core.checks import items_of
+from meshapi._core.checks import is_word, items_of
 from meshapi._core.token import hide_tokens
 
 # What is larger would lose the whole batch that it is exported in.
@@ -20,7 +19,7 @@ def text(value: object) -> str | None:
 def word(value: object) -> str | None:
     """A code or an id; a sentence in its place may quote what was asked."""
     said = str(value) if isinstance(value, int) else value
-    return text(said) if isinstance(said, str) and re.fullmatch(r"[!-~]{1,100}", said) else None
+    return text(said) if is_word(said) else None
 
 
 def texts(value: object) -> list[str] | None:

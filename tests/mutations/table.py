@@ -1245,7 +1245,7 @@ WATCHING = [
     Mutation(
         "Who watches: what a server sends is a word in the log",
         "_core/log.py",
-        'return str(sent) if re.fullmatch("[!-~]{1,100}", str(sent)) else "?"',
+        'return str(sent) if is_word(str(sent)) else "?"',
         "return str(sent)",
         "test_logging.py -k is_a_word",
     ),
@@ -1517,8 +1517,8 @@ TELEMETRY = [
     Mutation(
         "A code that may quote is not told by telemetry",
         OTEL + "values.py",
-        'r"[!-~]{1,100}"',
-        'r".{1,100}"',
+        "text(said) if is_word(said) else None",
+        "text(said)",
         "test_telemetry.py -k sentence",
     ),
     Mutation(
