@@ -68,7 +68,7 @@ class LocalGateway:
         if tokens_per_second is not None and not tokens_per_second > 0:
             raise ValueError("tokens_per_second must be above 0")
         self.token = token
-        self.clock = Clock()
+        self.clock: Clock = Clock()
         """The gateway's time, which can be set."""
         self._upstream = _upstream(upstream, upstream_token) if upstream else None
         self._service = Service(
@@ -78,7 +78,7 @@ class LocalGateway:
             pause=1 / tokens_per_second if tokens_per_second else 0.0,
             log=log,
         )
-        self.transport = InProcessTransport(self._service)
+        self.transport: InProcessTransport = InProcessTransport(self._service)
         """Answers in this process: for `httpx.Client(transport=...)`, or its async twin."""
         self._port = port
         self._server: Server | None = None

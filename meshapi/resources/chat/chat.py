@@ -19,7 +19,7 @@ class Chat(Resource):
     def __init__(self, transport: Transport) -> None:
         """Mount what is below."""
         super().__init__(transport)
-        self.completions = ChatCompletions(transport)
+        self.completions: ChatCompletions = ChatCompletions(transport)
 
     @cached_property
     def compare(self) -> Compare:
@@ -35,7 +35,7 @@ class AsyncChat(AsyncResource):
     def __init__(self, transport: AsyncTransport) -> None:
         """Mount what is below."""
         super().__init__(transport)
-        self.completions = AsyncChatCompletions(transport)
+        self.completions: AsyncChatCompletions = AsyncChatCompletions(transport)
 
     @cached_property
     def compare(self) -> AsyncCompare:
