@@ -1,4 +1,4 @@
-"""A small app: it streams its answers, looks up orders, and stays polite when it cannot."""
+"""A small app: it streams its answers, looks up orders, and stays polite."""
 
 from collections.abc import Iterator
 
@@ -27,8 +27,9 @@ class SupportDesk:
         """What the customer reads, piece by piece."""
         asked = ChatMessage(role="user", content=question)
         params = ChatCompletionParams(messages=[*self.messages, asked])
+        tools = [self.find_order]
         try:
-            with self.client.chat.completions.run_stream(params, tools=[self.find_order]) as run:
+            with self.client.chat.completions.run_stream(params, tools=tools) as run:
                 yield from run.text_stream
                 self.messages = list(run.final().messages)
         except SpendLimitExceeded:

@@ -25,7 +25,7 @@ def test_an_answer_is_read_as_a_city(mesh_gateway: LocalGateway) -> None:
 
 
 def test_any_city_will_do(mesh_gateway: LocalGateway) -> None:
-    assert isinstance(largest_city("Italy"), City)  # Nothing is scripted: it follows the schema.
+    assert isinstance(largest_city("Italy"), City)  # Not scripted: made from the schema.
 
 
 def test_an_answer_that_does_not_fit_keeps_its_text(mesh_gateway: LocalGateway) -> None:

@@ -27,7 +27,8 @@ def test_an_answer_is_part_of_the_next_question(mesh_gateway: LocalGateway) -> N
 
 
 def test_an_order_is_looked_up(mesh_gateway: LocalGateway) -> None:
-    mesh_gateway.reply(tool_calls=[{"name": "find_order", "arguments": {"number": "42"}}])
+    call = {"name": "find_order", "arguments": {"number": "42"}}
+    mesh_gateway.reply(tool_calls=[call])
     mesh_gateway.reply("It is on its way.")
 
     answer = "".join(SupportDesk({"42": "shipped"}).answer("Where is order 42?"))

@@ -2,7 +2,13 @@
 
 import pytest
 
-from meshapi import ChatCompletionParams, DeadlineExceeded, MeshAPI, RateLimitExceeded, Timeout
+from meshapi import (
+    ChatCompletionParams,
+    DeadlineExceeded,
+    MeshAPI,
+    RateLimitExceeded,
+    Timeout,
+)
 from meshapi.local import LocalGateway
 
 QUESTION = ChatCompletionParams(messages=[{"role": "user", "content": "Hello"}])
