@@ -24,10 +24,10 @@ def rows(section: str) -> list[list[str]]:
 
 
 def test_the_codes_are_of_the_classes_and_statuses_that_the_page_says() -> None:
-    listed = [row for row in rows("Errors") if len(row) == 3 and row[0].isdigit()]
+    listed = [row for row in rows("Errors") if len(row) == 3 and row[1].isdigit()]
 
     assert {
-        code: (kind, int(status)) for status, kind, codes in listed for code in codes.split(", ")
+        code: (kind, int(status)) for kind, status, codes in listed for code in codes.split(", ")
     } == {code: (kind.__name__, status) for code, (kind, status) in CODES.items()}
 
 

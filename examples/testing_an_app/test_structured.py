@@ -1,4 +1,4 @@
-"""A structured answer: say the object, or let the gateway make one that fits the schema."""
+"""A structured answer: say it, or let the gateway make one that fits."""
 
 import pytest
 from pydantic import BaseModel

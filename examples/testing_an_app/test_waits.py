@@ -24,7 +24,7 @@ def test_a_full_minute_is_waited_for(mesh_gateway: LocalGateway) -> None:
     assert answer.meta.attempts == 2
 
 
-def test_who_asks_too_often_is_told_when_to_come_back(mesh_gateway: LocalGateway) -> None:
+def test_a_limit_names_its_wait(mesh_gateway: LocalGateway) -> None:
     mesh_gateway.limit(rpm=1)
     client = MeshAPI(max_retries=0)
     client.chat.completions.create(QUESTION)
