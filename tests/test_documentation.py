@@ -98,14 +98,14 @@ def test_the_app_of_the_page_on_testing_is_quoted_whole_and_its_tests_pass() -> 
         text=True,
     )
 
-    assert len(QUOTED) == 2
+    assert len(QUOTED) == 5
     assert blocks >= QUOTED
     assert tests.returncode == 0, tests.stdout
-    assert "5 passed" in tests.stdout
+    assert "12 passed" in tests.stdout
 
 
-def test_the_script_of_the_page_on_testing_is_one() -> None:
-    page = (ROOT / "docs" / "testing.md").read_text()
+def test_the_script_of_the_page_on_the_gateway_is_one() -> None:
+    page = (ROOT / "docs" / "local-gateway.md").read_text()
     (script,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     gateway = LocalGateway()
 

@@ -137,7 +137,7 @@ class Script:
         self._turns.clear()
 
     def load(self, text: str) -> None:
-        """Add turns that are written as JSON, one object a line: see `docs/testing.md`.
+        """Add turns that are written as JSON, one object a line: see `docs/local-gateway.md`.
 
         Raises:
             ValueError: a line is none; the message says which, and why. Then none is added.

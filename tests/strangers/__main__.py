@@ -12,7 +12,7 @@ from tests.strangers.clients import STRANGERS, Result
 from tests.strangers.page import write
 from tests.strangers.wordings import TEMPLATE, Target
 
-_PAGE = ROOT / "docs" / "testing.md"
+_PAGE = ROOT / "docs" / "local-gateway.md"
 
 
 def main() -> int:
