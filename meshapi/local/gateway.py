@@ -68,6 +68,7 @@ class LocalGateway:
         if tokens_per_second is not None and not tokens_per_second > 0:
             raise ValueError("tokens_per_second must be above 0")
         self.token = token
+        """The key that is there from the start."""
         self.clock = Clock()
         """The gateway's time, which can be set."""
         self._upstream = _upstream(upstream, upstream_token) if upstream else None
