@@ -35,7 +35,7 @@ ErrorBodyCode: TypeAlias = (
 """What went wrong: the published twelve (source 002), or what a newer gateway says."""
 
 ValidationErrorDetailLocItems: TypeAlias = str | Annotated[int, Field(ge=0, lt=10**18)]
-"""One step on the way to the field at fault: a name or a position."""
+"""One step on the way to the field at fault: a name, or a position from 0."""
 
 
 class ValidationErrorDetail(Payload):

@@ -72,8 +72,8 @@ Tools: TypeAlias = Annotated[
 class ChatCompletionParams(OneClass, Params, Generic[StreamFlag]):
     """The body of `POST /v1/chat/completions`.
 
-    In brackets behind each field stands where it is published: all four documents of the wire, or
-    some of these sources, 000 to 003, or other docs. Bounds are checked before anything is sent.
+    In brackets behind each field stands where it is published; `docs/wire.md` says what the sources
+    000 to 003 are.
 
     What is not set is not sent, so that the defaults of the key, the template and the gateway hold.
     What is set to None is sent as null. Fields newer than this version go through `extra_body`.
