@@ -77,7 +77,7 @@ def _index() -> Iterator[str]:
     yield "# All names\n"
     yield "What can be imported, page by page, and the calls of a client."
     for title, page in pages().items():
-        yield f"\n## [{title}]({page.name})\n"
+        yield f"\n## {title}\n"
         yield "| Name | What it is |"
         yield "|---|---|"
         for path, heading in blocks(page):

@@ -43,7 +43,7 @@ def reached() -> dict[str, griffe.Object]:
     return {each.canonical_path: each for each in everything}
 
 
-def annotations(subject: griffe.Object) -> Iterator[griffe.Expr]:
+def expressions(subject: griffe.Object) -> Iterator[griffe.Expr]:
     """What is said of types: by an attribute, an alias, or a function's arguments and result."""
     said: list[object] = []
     if isinstance(subject, griffe.Attribute):
@@ -58,12 +58,16 @@ def named_types(subject: griffe.Object) -> set[str]:
     """The types of the package that these name, type variables apart."""
     names = {
         each.canonical_path
-        for annotation in annotations(subject)
-        for each in annotation.iterate(flat=True)
+        for expression in expressions(subject)
+        for each in expression.iterate(flat=True)
         if isinstance(each, griffe.ExprName) and each.name[0].isupper()
     }
     ours = [found(name) for name in names if name.startswith("meshapi.")]
-    return {each.canonical_path for each in ours if "TypeVar" not in str(each.as_dict().get("value"))}
+    return {each.canonical_path for each in ours if not is_type_variable(each)}
+
+
+def is_type_variable(subject: griffe.Object) -> bool:
+    return isinstance(subject, griffe.Attribute) and str(subject.value).startswith("TypeVar(")
 
 
 def bounds(subject: griffe.Object) -> list[str]:
