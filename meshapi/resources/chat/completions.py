@@ -57,7 +57,7 @@ class ChatCompletions(Resource):
 
         Args:
             params: what to ask.
-            options: what is other for this call than for the client.
+            options: settings for this call alone.
 
         Raises:
             APIStatusError: the gateway refused; its subclasses say why.
@@ -207,7 +207,7 @@ class AsyncChatCompletions(AsyncResource):
 
         Args:
             params: what to ask.
-            options: what is other for this call than for the client.
+            options: settings for this call alone.
 
         Raises:
             APIStatusError: the gateway refused; its subclasses say why.

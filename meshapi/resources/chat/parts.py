@@ -247,4 +247,4 @@ ContentPart: TypeAlias = Annotated[
 AnswerPart: TypeAlias = Annotated[
     ContentPart | UnknownContentPart, Field(union_mode="left_to_right")
 ]
-"""The same in an answer, where a part that misses something is still kept."""
+"""One piece of an answer's content; one that misses something is still kept."""
