@@ -126,6 +126,23 @@ def answer_to(request: Received) -> list[Step]:
     return [wait, response(stream, content_type="text/event-stream", headers=headers)]
 
 
+def transport_of(method: Any) -> object:
+    """What the resource of a method sends with."""
+    return method.__self__._transport
+
+
+@pytest.mark.parametrize("kind", [MeshAPI, AsyncMeshAPI])
+def test_every_resource_of_a_copy_has_the_options_of_the_copy(
+    kind: type[MeshAPI] | type[AsyncMeshAPI],
+) -> None:
+    client = kind(token="rsk_test", base_url="http://127.0.0.1:9")
+    used = dict(endpoints(client))
+    copy = client.with_options(max_retries=0)
+
+    for name, method in endpoints(copy):
+        assert transport_of(method) is copy._transport is not transport_of(used[name]), name
+
+
 @pytest.fixture(scope="module")
 def _module_server() -> Iterator[WireServer]:
     with WireServer(answer_to) as server:

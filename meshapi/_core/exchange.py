@@ -63,17 +63,17 @@ class Exchange(Generic[PayloadT]):
         """Start the clock."""
         self.call = call
         self.settings = settings
-        self.url = settings.base_url + call.path
-        self.token = settings.token
-        self.headers = NO_HEADERS
+        self.url: str = settings.base_url + call.path
+        self.token: Token = settings.token
+        self.headers: Headers = NO_HEADERS
         """The headers of the latest answer."""
         self._status_code: int | None = None
         self._place: Place | None = None
         self._clock = clock
         self._begun = clock()
         self._limit, seconds = self._first_limit()
-        self.deadline = Deadline(seconds, clock)
-        self.attempts = Attempts(settings.retry, budget, self._begun + seconds, clock)
+        self.deadline: Deadline = Deadline(seconds, clock)
+        self.attempts: Attempts = Attempts(settings.retry, budget, self._begun + seconds, clock)
         self._headers = {
             **(_WITH_BODY if call.body else _FIXED_HEADERS),
             "accept": "text/event-stream" if call.streams else "application/json",
@@ -82,7 +82,7 @@ class Exchange(Generic[PayloadT]):
         key = None
         if call.body:
             key = self._headers["idempotency-key"] = call.idempotency_key or os.urandom(16).hex()
-        self.watch = Watch(call, settings, key, ledger, clock)
+        self.watch: Watch = Watch(call, settings, key, ledger, clock)
 
     def _first_limit(self) -> tuple[str, float]:
         limits = self.settings.timeout

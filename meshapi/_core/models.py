@@ -61,7 +61,7 @@ class Params(_Shown):
     What is not set is not sent; what is set to None is sent as null.
     """
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid",
         validate_assignment=True,
         defer_build=True,
@@ -94,7 +94,7 @@ class OneClass:
 class Payload(_Shown):
     """What a server sends: unknown fields are kept, enums are open, null reads as missing."""
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="allow",
         defer_build=True,
         ser_json_inf_nan="constants",

@@ -21,8 +21,8 @@ class Departure:
     def __init__(self, deadline: Deadline, told: Callable[[], None] | None = None) -> None:
         """Take the deadline of the call, and who is told when the request leaves."""
         self._told = told
-        self.deadline = deadline
-        self.happened = True
+        self.deadline: Deadline = deadline
+        self.happened: bool = True
         """Whether any of it may have left: so it is, unless it is known that none has."""
 
     def leaves(self) -> None:

@@ -39,7 +39,7 @@ class Place:
 
     def __init__(self) -> None:
         """Take a number."""
-        self.number = next(self._numbers)
+        self.number: int = next(self._numbers)
         self.sent_at: float | None = None
         """When the request of the latest attempt left; None as long as it has not."""
 

@@ -73,8 +73,8 @@ class StreamReader(Generic[PayloadT]):
         """Begin with nothing read."""
         self._token = token
         self.meta = meta
-        self.events = 0
-        self.done = False
+        self.events: int = 0
+        self.done: bool = False
         self.is_left = False
         """Whether the caller ends it, so that nothing that breaks from now on is a failure."""
         self._ended = False

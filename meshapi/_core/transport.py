@@ -70,10 +70,10 @@ class Opened(Generic[PayloadT, EventsT, AbortT]):
         abort: AbortT,
     ) -> None:
         """Take what belongs to it; `abort` ends a wait for the next event, from outside."""
-        self.reader = reader
-        self.ahead = ahead
-        self.events = events
-        self.abort = abort
+        self.reader: StreamReader[PayloadT] = reader
+        self.ahead: list[PayloadT] = ahead
+        self.events: EventsT = events
+        self.abort: AbortT = abort
 
 
 SyncOpened: TypeAlias = Opened[PayloadT, Generator[PayloadT], Callable[[], None]]
@@ -92,8 +92,8 @@ class Transport:
         self.pool = pool
         self.settings = settings
         self.owns_pool = True
-        self.budget = RetryBudget()
-        self.ledger = Ledger()
+        self.budget: RetryBudget = RetryBudget()
+        self.ledger: Ledger = Ledger()
 
     def with_options(self, options: ClientOptions) -> Transport:
         """The same pool, budget and ledger under other settings; closing it closes nothing."""
@@ -247,8 +247,8 @@ class AsyncTransport:
         self.pool = pool
         self.settings = settings
         self.owns_pool = True
-        self.budget = RetryBudget()
-        self.ledger = Ledger()
+        self.budget: RetryBudget = RetryBudget()
+        self.ledger: Ledger = Ledger()
 
     def with_options(self, options: ClientOptions) -> AsyncTransport:
         """The same pool, budget and ledger under other settings; closing it closes nothing."""

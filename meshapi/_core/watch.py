@@ -84,7 +84,7 @@ class Watch:
     ) -> None:
         """The call begins."""
         telemetry = self.telemetry  # Another thread may turn it off.
-        self.span = telemetry.begin(call, settings) if telemetry else None
+        self.span: Span | None = telemetry.begin(call, settings) if telemetry else None
         self._session = session_of(call, settings)
         self._call = call
         self._key = idempotency_key

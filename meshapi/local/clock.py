@@ -37,7 +37,7 @@ class Clock:
         """Go back to the real time."""
         self._standing: float | None = None
         self._stood_at = 0.0
-        self.ahead = 0.0
+        self.ahead: float = 0.0
         """By how many seconds it was moved."""
 
     def time(self) -> float:

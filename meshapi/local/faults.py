@@ -10,7 +10,7 @@ from http import HTTPStatus
 from itertools import chain
 from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter
+from pydantic import AfterValidator, Field, Strict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from meshapi._core.models import JSONObject
@@ -46,10 +46,9 @@ def _with_body(status: int) -> int:
     return status
 
 
+@with_config(extra="forbid")
 class FaultOptions(TypedDict, total=False):
     """How something goes wrong."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # Where pydantic looks.
 
     code: str
     """The error's code; the one that goes with the status unless given."""

@@ -69,8 +69,8 @@ class LocalGateway:
             raise ValueError("tokens_per_second must be above 0")
         self.token = token
         """The key that is there from the start, for `MeshAPI(token=...)`."""
-        self.clock = Clock()
-        """The gateway's time, a `Clock`, which can be set and moved."""
+        self.clock: Clock = Clock()
+        """The gateway's time, which can be set and moved."""
         self._upstream = _upstream(upstream, upstream_token) if upstream else None
         self._service = Service(
             Rules(self.clock, any_model=upstream is not None),
@@ -79,7 +79,7 @@ class LocalGateway:
             pause=1 / tokens_per_second if tokens_per_second else 0.0,
             log=log,
         )
-        self.transport = InProcessTransport(self._service)
+        self.transport: InProcessTransport = InProcessTransport(self._service)
         """Answers in this process: for `httpx.Client(transport=...)`, or its async twin."""
         self._port = port
         self._server: Server | None = None

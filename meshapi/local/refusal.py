@@ -23,7 +23,7 @@ class Refusal(Exception):
         """Say why; `retry_after` goes into body and header, `optional` into the error object."""
         super().__init__(message)
         self.status = status
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
         self.error: JSONObject = {"code": code, "message": message, **optional}
         if retry_after is not None:
             self.error["retry_after_seconds"] = retry_after

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeVar, cast
+from typing import Annotated, ClassVar, Literal, TypeVar, cast
 from urllib.parse import parse_qs
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -77,7 +77,7 @@ class RecordedRequest:
 class _Asked(BaseModel):
     """Part of a body: types to the letter; what is not known is kept for an upstream alone."""
 
-    model_config = ConfigDict(strict=True, extra="allow", defer_build=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="allow", defer_build=True)
 
 
 class TextPart(_Asked):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, TypeAlias
 
-from pydantic import ConfigDict, Field, Strict, TypeAdapter
+from pydantic import Field, Strict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from meshapi.local.babble import tokens_of
@@ -81,10 +81,9 @@ Dollars: TypeAlias = Decimal | float | str
 """US dollars, as a finite number of 0 or more."""
 
 
+@with_config(extra="forbid")
 class Limits(TypedDict, total=False):
     """What a key may do at the most; what is left out or None is not limited."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # Where pydantic looks.
 
     rpm: Annotated[int, Strict(), Field(ge=0)] | None
     """Requests per minute, 0 or more; then 429."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Required, TypeAlias, cast
 
-from pydantic import ConfigDict, Field, GetPydanticSchema, Strict, TypeAdapter
+from pydantic import ConfigDict, Field, GetPydanticSchema, Strict, TypeAdapter, with_config
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
@@ -23,10 +23,9 @@ from meshapi.local.requests import Tool
 from meshapi.local.rules import Admitted
 
 
+@with_config(extra="forbid")
 class ScriptedCall(TypedDict, total=False):
     """A call of a tool."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # Where pydantic looks.
 
     name: Required[str]
     """What is called."""
@@ -38,10 +37,9 @@ class ScriptedCall(TypedDict, total=False):
     """The call's id; a new one unless given."""
 
 
+@with_config(extra="forbid")
 class ReplyOptions(TypedDict, total=False):
     """What is said besides text."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # Where pydantic looks.
 
     tool_calls: Sequence[
         str

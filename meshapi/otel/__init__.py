@@ -8,9 +8,9 @@ from __future__ import annotations
 
 try:
     from meshapi.otel.instrumentor import MeshAPIInstrumentor
-except ModuleNotFoundError as missing:
+except ModuleNotFoundError as _missing:
     # The instrumentation command passes over what is not installed, if it is told so by this class.
     _words = "Telemetry needs the extra: pip install 'meshapi[otel]'"
-    raise ModuleNotFoundError(_words, name=missing.name) from None
+    raise ModuleNotFoundError(_words, name=_missing.name) from None
 
 __all__ = ["MeshAPIInstrumentor"]

@@ -28,7 +28,7 @@ from opentelemetry.util.genai.utils import (
 from meshapi._core.checks import fields_of, items_of
 
 Document = Mapping[str, object]
-Parts = Iterable[MessagePart | None]
+_Parts = Iterable[MessagePart | None]
 
 
 def asked_messages(body: Document) -> list[InputMessage]:
@@ -74,7 +74,7 @@ def _parts(message: Document) -> list[MessagePart]:
     return [part for part in _all_parts(message) if part]
 
 
-def _all_parts(message: Document) -> Parts:
+def _all_parts(message: Document) -> _Parts:
     yield _reasoning(message.get("reasoning"))
     yield from _said(message.get("content"))
     yield _said_text(message.get("refusal"))
@@ -85,7 +85,7 @@ def _all_parts(message: Document) -> Parts:
         yield _call({"function": function})
 
 
-def _said(content: object) -> Parts:
+def _said(content: object) -> _Parts:
     yield _said_text(content)
     yield from map(_part, items_of(content))
 
@@ -146,7 +146,7 @@ def _linked(url: object, modality: Modality) -> MessagePart | None:
     return image_from_url(url, modality=modality) if isinstance(url, str) and url else None
 
 
-def _speech(audio: Document) -> Parts:
+def _speech(audio: Document) -> _Parts:
     yield _blob(audio.get("data"), None)
     yield _said_text(audio.get("transcript"))
 

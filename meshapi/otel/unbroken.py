@@ -27,7 +27,7 @@ class _Unbroken:
         return True
 
 
-unbroken = _Unbroken()
+unbroken: _Unbroken = _Unbroken()
 
 
 def _tell(problem: str) -> None:

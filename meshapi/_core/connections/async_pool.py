@@ -32,7 +32,7 @@ class AsyncPool:
         Raises:
             ConfigurationError: an option, or the environment's proxy to the URL, cannot work.
         """
-        self.is_closed = False
+        self.is_closed: bool = False
         self._lent = lent
         self._by_loop: dict[AbstractEventLoop, _OfLoop] = {}
         if lent is None:

@@ -24,7 +24,7 @@ class Pool:
         Raises:
             ConfigurationError: an option, or the environment's proxy to the URL, cannot work.
         """
-        self.is_closed = False
+        self.is_closed: bool = False
         self._lent = lent
         if lent is None:
             self._routes = Routes(options)

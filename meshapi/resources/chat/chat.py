@@ -19,7 +19,7 @@ class Chat(Resource):
     def __init__(self, transport: Transport) -> None:
         """Mount what is below."""
         super().__init__(transport)
-        self.completions = ChatCompletions(transport)
+        self.completions: ChatCompletions = ChatCompletions(transport)
         """One question to one model, in many ways."""
 
     @cached_property
@@ -36,7 +36,7 @@ class AsyncChat(AsyncResource):
     def __init__(self, transport: AsyncTransport) -> None:
         """Mount what is below."""
         super().__init__(transport)
-        self.completions = AsyncChatCompletions(transport)
+        self.completions: AsyncChatCompletions = AsyncChatCompletions(transport)
         """One question to one model, in many ways."""
 
     @cached_property

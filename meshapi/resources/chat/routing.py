@@ -4,7 +4,7 @@ The gateway drops fields that it does not know, so on Mesh these are not confirm
 """
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
@@ -69,7 +69,7 @@ class ProviderPreferences(Params):
 class Plugin(Params):
     """A plugin to run for this request, with its own settings (OpenRouter)."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
     id: Text
     """Which one: `web`, `file-parser`, `response-healing`, `context-compression`, ..."""

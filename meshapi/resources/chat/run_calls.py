@@ -73,7 +73,7 @@ class Calls:
         import asyncio  # It is there: this runs in a loop.
 
         self._threads = _threads_for(due)
-        self.begun = [
+        self.begun: list[tuple[PreparedCall | ToolResult, asyncio.Task[ToolResult]]] = [
             (each, asyncio.create_task(_async_result(running, each, self._threads))) for each in due
         ]
 

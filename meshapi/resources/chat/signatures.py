@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, NotRequired, Required, Self, cast
+from typing import Annotated, Any, ClassVar, NotRequired, Required, Self, cast
 
 from pydantic import ConfigDict, GetPydanticSchema, TypeAdapter
 from pydantic.errors import PydanticUndefinedAnnotation
@@ -39,15 +39,15 @@ class Signature:
         """
         self.function = function
         self.name = name
-        self.parameters = _parameters(function, name)
-        self.adapter = _adapter(self.parameters, function, name)
+        self.parameters: list[inspect.Parameter] = _parameters(function, name)
+        self.adapter: TypeAdapter[dict[str, Any]] = _adapter(self.parameters, function, name)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Signature):
             return NotImplemented
         return (self.function, self.name) == (other.function, other.name)
 
-    __hash__ = None  # type: ignore[assignment]  # Whatever is called need not have one.
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # Whatever is called need not have one.
 
     def __copy__(self) -> Self:
         return self

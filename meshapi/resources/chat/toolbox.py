@@ -37,7 +37,7 @@ class Toolbox:
             InvalidRequest: something is no function or cannot be called, two have one name, or
                 there is no tool at all.
         """
-        self.tools = [_tool(each) for each in _listed(given)]
+        self.tools: list[FunctionTool] = [_tool(each) for each in _listed(given)]
         self._own = {name for each in own if (name := _name_of(each))}
         self._functions = {each.function.name: each for each in self.tools}
         names = [*(each.function.name for each in self.tools), *self._own]
