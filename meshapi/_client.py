@@ -39,8 +39,8 @@ class MeshAPI:
             carry a path, and may end in `/` or `/v1`.
         token: the key (`rsk_...`), or a function that is asked for it before every attempt; else
             `MESHAPI_TOKEN`, else `MESHAPI_API_KEY`.
-        timeout: seconds for a whole call, or a `Timeout`; 310 unless given.
-        max_retries: how often a failed request may be repeated; 2 unless given.
+        timeout: seconds for a whole call, above 0, or a `Timeout`; 310 unless given.
+        max_retries: how often a failed request may be repeated: 0 or more; 2 unless given.
         retry: the whole `RetryPolicy`, instead of `max_retries`.
         headers: sent with every call.
         api_version: the contract to pin, as `YYYY-MM` (`X-Mesh-Version`); unset, the gateway serves
@@ -48,7 +48,7 @@ class MeshAPI:
         proxy: a proxy's URL, instead of the environment's.
         ssl_context: your own trust or client certificate.
         http_client: an `httpx.Client` of your own to call through; it is never closed here.
-        max_connections: how many connections there may be at once; 1000 unless given.
+        max_connections: how many connections there may be at once: 1 or more; 1000 unless given.
         max_response_bytes: the largest answer that is read, inflated; 64 MiB unless given.
         max_event_bytes: the largest event of a stream that is read; 32 MiB unless given.
         hooks: functions that are told of every attempt.
@@ -163,10 +163,9 @@ class AsyncMeshAPI:
         base_url: where the gateway is, else `MESHAPI_BASE_URL`, else https://api.meshapi.ai. It may
             carry a path, and may end in `/` or `/v1`.
         token: the key (`rsk_...`), or a function, async or not, that is asked for it before every
-            attempt; else
-            `MESHAPI_TOKEN`, else `MESHAPI_API_KEY`.
-        timeout: seconds for a whole call, or a `Timeout`; 310 unless given.
-        max_retries: how often a failed request may be repeated; 2 unless given.
+            attempt; else `MESHAPI_TOKEN`, else `MESHAPI_API_KEY`.
+        timeout: seconds for a whole call, above 0, or a `Timeout`; 310 unless given.
+        max_retries: how often a failed request may be repeated: 0 or more; 2 unless given.
         retry: the whole `RetryPolicy`, instead of `max_retries`.
         headers: sent with every call.
         api_version: the contract to pin, as `YYYY-MM` (`X-Mesh-Version`); unset, the gateway serves
@@ -174,7 +173,7 @@ class AsyncMeshAPI:
         proxy: a proxy's URL, instead of the environment's.
         ssl_context: your own trust or client certificate.
         http_client: an `httpx.AsyncClient` of your own to call through; it is never closed here.
-        max_connections: how many connections there may be at once; 1000 unless given.
+        max_connections: how many connections there may be at once: 1 or more; 1000 unless given.
         max_response_bytes: the largest answer that is read, inflated; 64 MiB unless given.
         max_event_bytes: the largest event of a stream that is read; 32 MiB unless given.
         hooks: functions that are told of every attempt.

@@ -27,10 +27,10 @@ class CallOptions(TypedDict, total=False):
     """What every endpoint method takes after its params; what is left out is as the client says."""
 
     timeout: float | Timeout
-    """Seconds for the whole call, or a `Timeout`."""
+    """Seconds for the whole call, above 0, or a `Timeout`."""
 
     max_retries: int
-    """How often a failed request may be repeated; 0 means never."""
+    """How often a failed request may be repeated: 0 or more; 0 means never."""
 
     headers: Mapping[str, str]
     """Headers to add, or to send instead of the client's."""
@@ -39,7 +39,8 @@ class CallOptions(TypedDict, total=False):
     """Fields to add to the body or to send instead of the params' own, such as brand-new ones."""
 
     idempotency_key: str
-    """Sent as `Idempotency-Key` with every attempt, instead of a random one."""
+    """Sent as `Idempotency-Key` with every attempt, instead of a random one; printable ASCII
+    without spaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

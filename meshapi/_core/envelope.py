@@ -32,14 +32,14 @@ ErrorBodyCode: TypeAlias = (
     ]
     | str
 )
-"""What went wrong: the published twelve, or what a newer gateway says."""
+"""What went wrong: the published twelve (source 002), or what a newer gateway says."""
 
 ValidationErrorDetailLocItems: TypeAlias = str | Annotated[int, Field(ge=0, lt=10**18)]
-"""One step on the way to the field at fault: a name or a position."""
+"""One step on the way to the field at fault: a name, or a position from 0."""
 
 
 class ValidationErrorDetail(Payload):
-    """One thing that is wrong with the request body."""
+    """One thing that is wrong with the request body (source 002)."""
 
     loc: Annotated[list[ValidationErrorDetailLocItems], null_reads_as(list)] = Field(
         default_factory=list[ValidationErrorDetailLocItems]
@@ -57,7 +57,7 @@ class ValidationErrorDetail(Payload):
 
 
 class ProviderError(Payload):
-    """What the model's provider said."""
+    """What the model's provider said (source 002)."""
 
     provider: NullableText = ""
     """Which provider."""
@@ -70,7 +70,7 @@ class ProviderError(Payload):
 
 
 class ErrorBody(Payload):
-    """What went wrong."""
+    """What went wrong (source 002)."""
 
     code: ErrorBodyCode | int | None = None
     """The kind of error."""
@@ -92,7 +92,7 @@ class ErrorBody(Payload):
 
 
 class ErrorEnvelope(Payload):
-    """The body of every error answer."""
+    """The body of every error answer (source 002)."""
 
     error: ErrorBody
     """What went wrong."""

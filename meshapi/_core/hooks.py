@@ -33,7 +33,7 @@ class RequestInfo:
     """The session that the call belongs to, if any."""
 
     body_bytes: int
-    """How large the body is."""
+    """How large the body is, in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

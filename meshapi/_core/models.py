@@ -150,6 +150,7 @@ class Tagged(BaseModel):
     """A model with a tag (`type` or `role`) that is sent even when it was left to its default."""
 
     tag: ClassVar[str] = "type"
+    """The name of its tag."""
 
     def model_post_init(self, _context: object, /) -> None:
         """Count the tag as set, so that a body without unset fields still has it."""

@@ -93,7 +93,7 @@ def _seconds_until(date: str) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """When and how often a failed request is sent again.
+    """When and how often a failed request is sent again; all numbers are 0 or more.
 
     Raises:
         ConfigurationError: when a number is negative or not a number.

@@ -61,7 +61,10 @@ class Timeout:
 
 
 class ClientOptions(TypedDict, total=False):
-    """What `with_options` can change: everything but the connection pool."""
+    """What `with_options` can change: everything but the connection pool.
+
+    The defaults are those of `MeshAPI`.
+    """
 
     base_url: str
     """Where the gateway is; may carry a path and may end in `/` or `/v1`."""
@@ -70,10 +73,10 @@ class ClientOptions(TypedDict, total=False):
     """The token, or a function that is asked for one before every attempt."""
 
     timeout: float | Timeout
-    """Seconds for a whole call, or a `Timeout`."""
+    """Seconds for a whole call, above 0, or a `Timeout`."""
 
     max_retries: int
-    """How often a failed request may be repeated; 0 means never."""
+    """How often a failed request may be repeated: 0 or more; 0 means never."""
 
     retry: RetryPolicy
     """The whole policy, instead of `max_retries`."""
@@ -85,10 +88,10 @@ class ClientOptions(TypedDict, total=False):
     """The contract to pin, as `YYYY-MM`: sent as `X-Mesh-Version`."""
 
     max_response_bytes: int
-    """The largest answer that is read, inflated."""
+    """The largest answer that is read, inflated, in bytes: 1 or more."""
 
     max_event_bytes: int
-    """The largest event of a stream that is read."""
+    """The largest event of a stream that is read, in bytes: 1 or more."""
 
     hooks: Hooks | None
     """Functions that are told of every attempt."""

@@ -15,7 +15,7 @@ TokenSource: TypeAlias = str | Callable[[], str]
 """A token, or a function that is asked for one before every attempt."""
 
 AsyncTokenSource: TypeAlias = str | Callable[[], str | Awaitable[str]]
-"""The same for `AsyncMeshAPI`, where the function may be async."""
+"""A token, or a function, async or not, that is asked for one before every attempt."""
 
 
 class Token:

@@ -57,7 +57,7 @@ class FaultOptions(TypedDict, total=False):
     """The error's words."""
 
     retry_after: Annotated[int, Field(ge=0)]
-    """Seconds to wait, told in body and header."""
+    """Seconds to wait, 0 or more, told in body and header."""
 
     retry_after_body: Annotated[float, Field(allow_inf_nan=False)]
     """What the body alone says, whatever the header does."""
@@ -66,13 +66,13 @@ class FaultOptions(TypedDict, total=False):
     """What the header alone says: seconds or a date."""
 
     after: Annotated[int, Field(ge=0)]
-    """How many events come before: none before a `disconnect`, else 1, unless given."""
+    """How many events come before, 0 or more: none before a `disconnect`, else 1, unless given."""
 
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    """How long a `stall` or a `slow` beginning lasts; 30 unless given."""
+    """How many seconds a `stall` or a `slow` beginning lasts, 0 or more; 30 unless given."""
 
     size: Annotated[int, Field(ge=0, le=2**30)]
-    """How many bytes a `huge_event` has; 10,000,000 unless given."""
+    """How many bytes a `huge_event` has, 0 to 1,073,741,824; 10,000,000 unless given."""
 
 
 @dataclass(frozen=True, slots=True)

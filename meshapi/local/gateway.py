@@ -68,8 +68,9 @@ class LocalGateway:
         if tokens_per_second is not None and not tokens_per_second > 0:
             raise ValueError("tokens_per_second must be above 0")
         self.token = token
+        """The key that is there from the start, for `MeshAPI(token=...)`."""
         self.clock: Clock = Clock()
-        """The gateway's time, which can be set."""
+        """The gateway's time, which can be set and moved."""
         self._upstream = _upstream(upstream, upstream_token) if upstream else None
         self._service = Service(
             Rules(self.clock, any_model=upstream is not None),

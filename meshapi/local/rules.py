@@ -86,13 +86,13 @@ class Limits(TypedDict, total=False):
     """What a key may do at the most; what is left out or None is not limited."""
 
     rpm: Annotated[int, Strict(), Field(ge=0)] | None
-    """Requests per minute; then 429."""
+    """Requests per minute, 0 or more; then 429."""
 
     rpd: Annotated[int, Strict(), Field(ge=0)] | None
-    """Requests per day; then 429."""
+    """Requests per day, 0 or more; then 429."""
 
     spend_cap_usd: Dollars | None
-    """US dollars; the call that crosses them completes, the next is answered with 402."""
+    """US dollars, 0 or more; the call that crosses them completes, the next gets 402."""
 
 
 _LIMITS = TypeAdapter(Limits)
@@ -163,9 +163,16 @@ class Usage:
     """What calls have used together."""
 
     requests: int = 0
+    """Requests that were answered."""
+
     prompt_tokens: int = 0
+    """Tokens of the requests."""
+
     completion_tokens: int = 0
+    """Tokens of the answers."""
+
     cost_usd: Decimal = Decimal(0)
+    """US dollars, by the prices of the gateway's models."""
 
     @property
     def total_tokens(self) -> int:

@@ -53,7 +53,7 @@ class ModelPricing(Payload):
 
 
 class ModelInfo(Payload):
-    """A model; what a newer gateway tells of it is kept as it came."""
+    """A model; what a newer gateway tells of it is kept as it came (Mesh's docs)."""
 
     id: NullableText = ""
     """What to ask for in `model`, such as `openai/gpt-4o-mini`."""
@@ -123,10 +123,8 @@ class Models(Resource):
         """List the models.
 
         Raises:
-            APIStatusError: the gateway refused; its subclasses say why.
-            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
-            InvalidResponse: the answer is not what the wire promises.
             InvalidRequest: the params cannot be sent, or an option that only a POST has was given.
+            MeshAPIError: the call failed, as in `client.chat.completions.create`.
         """
         return self._with(options).send(_listed(params, options))
 
@@ -140,10 +138,8 @@ class AsyncModels(AsyncResource):
         """List the models.
 
         Raises:
-            APIStatusError: the gateway refused; its subclasses say why.
-            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
-            InvalidResponse: the answer is not what the wire promises.
             InvalidRequest: the params cannot be sent, or an option that only a POST has was given.
+            MeshAPIError: the call failed, as in `client.chat.completions.create`.
         """
         return await self._with(options).send(_listed(params, options))
 

@@ -20,6 +20,7 @@ class Chat(Resource):
         """Mount what is below."""
         super().__init__(transport)
         self.completions: ChatCompletions = ChatCompletions(transport)
+        """One question to one model, in many ways."""
 
     @cached_property
     def compare(self) -> Compare:
@@ -36,6 +37,7 @@ class AsyncChat(AsyncResource):
         """Mount what is below."""
         super().__init__(transport)
         self.completions: AsyncChatCompletions = AsyncChatCompletions(transport)
+        """One question to one model, in many ways."""
 
     @cached_property
     def compare(self) -> AsyncCompare:

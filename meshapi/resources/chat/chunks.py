@@ -82,7 +82,7 @@ class ChatCompletionChunkChoice(Payload):
 
 
 class ChatCompletionChunk(CompletionFacts):
-    """One event of a streamed answer (its shape is OpenAI's: the document only names it)."""
+    """One event of a streamed answer (its shape is OpenAI's: source 002 only names it)."""
 
     choices: Annotated[list[ChatCompletionChunkChoice], null_reads_as(list)] = Field(
         default_factory=list[ChatCompletionChunkChoice]

@@ -117,7 +117,7 @@ class ComparisonResult(Payload):
 
 
 class ComparisonResponse(Answer):
-    """What all models said, and what the judge made of it."""
+    """What all models said, and what the judge made of it (Mesh's docs)."""
 
     results: Annotated[list[ComparisonResult], null_reads_as(list)]
     """One entry per model."""
@@ -240,9 +240,7 @@ class Compare(Resource):
 
         Raises:
             APIStatusError: the gateway refused, or every model failed (`all_models_failed`).
-            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
-            InvalidResponse: the answer is not what the wire promises.
-            InvalidRequest: the params cannot be sent.
+            MeshAPIError: the call failed, as in `client.chat.completions.create`.
         """
         return self._with(options).send(_whole(params, options))
 
@@ -252,10 +250,7 @@ class Compare(Resource):
         """Ask all models, and read their answers as they come.
 
         Raises:
-            APIStatusError: the gateway refused, or an error ended the stream.
-            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
-            StreamInterrupted: what came is no stream.
-            InvalidRequest: the params cannot be sent.
+            MeshAPIError: the call failed, as in `client.chat.completions.stream`.
         """
         return Stream(self._with(options), _streamed(params, options), _ComparisonFold())
 
@@ -270,9 +265,7 @@ class AsyncCompare(AsyncResource):
 
         Raises:
             APIStatusError: the gateway refused, or every model failed (`all_models_failed`).
-            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
-            InvalidResponse: the answer is not what the wire promises.
-            InvalidRequest: the params cannot be sent.
+            MeshAPIError: the call failed, as in `client.chat.completions.create`.
         """
         return await self._with(options).send(_whole(params, options))
 
@@ -282,10 +275,7 @@ class AsyncCompare(AsyncResource):
         """Ask all models, and read their answers as they come.
 
         Raises:
-            APIStatusError: the gateway refused, or an error ended the stream.
-            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
-            StreamInterrupted: what came is no stream.
-            InvalidRequest: the params cannot be sent.
+            MeshAPIError: the call failed, as in `client.chat.completions.stream`.
         """
         return AsyncStream(self._with(options), _streamed(params, options), _ComparisonFold())
 

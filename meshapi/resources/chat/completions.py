@@ -55,11 +55,16 @@ class ChatCompletions(Resource):
     ) -> ChatCompletionResponse | ChatCompletionStream:
         """Ask for a completion: whole, or as a stream when `params.stream` is True.
 
+        Args:
+            params: what to ask.
+            options: settings for this call alone.
+
         Raises:
             APIStatusError: the gateway refused; its subclasses say why.
             ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             InvalidResponse: the answer is not what the wire promises.
             InvalidRequest: the params cannot be sent.
+            ConfigurationError: the token's function failed, or the client is closed.
         """
         if getattr(params, "stream", None) is True:
             return self.stream(params, **options)
@@ -71,10 +76,8 @@ class ChatCompletions(Resource):
         """Ask for a completion as a stream, whatever `params.stream` says.
 
         Raises:
-            APIStatusError: the gateway refused; its subclasses say why.
-            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             StreamInterrupted: what came is no stream.
-            InvalidRequest: the params cannot be sent.
+            MeshAPIError: the call failed, as in `create`.
         """
         from meshapi.resources.chat.streams import ChatCompletionStream  # Not all programs stream.
 
@@ -97,10 +100,8 @@ class ChatCompletions(Resource):
             OutputParseError: the answer is not of the type; `completion` and `raw_text` keep it.
                 Its subclasses: the model refused (`OutputRefused`), or the answer was cut
                 (`OutputTruncated`).
-            APIStatusError: the gateway refused; its subclasses say why.
-            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
-            InvalidResponse: the answer is not what the wire promises.
             InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
+            MeshAPIError: the call failed, as in `create`.
         """
         from meshapi.resources.chat.outputs import asking  # Not all programs parse.
 
@@ -116,10 +117,8 @@ class ChatCompletions(Resource):
         """Ask for the same as a stream: the value as it grows, and at the end `final().parsed`.
 
         Raises:
-            APIStatusError: the gateway refused; its subclasses say why.
-            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
-            StreamInterrupted: what came is no stream.
             InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
+            MeshAPIError: the call failed, as in `stream`; `final` raises what `parse` would.
         """
         from meshapi.resources.chat.outputs import asking  # Not all programs parse.
         from meshapi.resources.chat.parsed_streams import ParsedCompletionStream
@@ -175,8 +174,6 @@ class ChatCompletions(Resource):
         """Run as `run` does, and give what happens as it happens; a loop raises what `run` would.
 
         Raises:
-            MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
-            MeshAPIError: a question failed, as in `stream`; `error.run` is what was done so far.
             InvalidRequest: something is no function, cannot be described, or cannot be sent.
         """
         from meshapi.resources.chat.run_streams import ToolRunStream  # Not all have tools.
@@ -208,11 +205,16 @@ class AsyncChatCompletions(AsyncResource):
     ) -> ChatCompletionResponse | AsyncChatCompletionStream:
         """Ask for a completion: whole, or as a stream when `params.stream` is True.
 
+        Args:
+            params: what to ask.
+            options: settings for this call alone.
+
         Raises:
             APIStatusError: the gateway refused; its subclasses say why.
             ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             InvalidResponse: the answer is not what the wire promises.
             InvalidRequest: the params cannot be sent.
+            ConfigurationError: the token's function failed, or the client is closed.
         """
         if getattr(params, "stream", None) is True:
             return await self.stream(params, **options).__aenter__()
@@ -224,10 +226,8 @@ class AsyncChatCompletions(AsyncResource):
         """Ask for a completion as a stream, whatever `params.stream` says.
 
         Raises:
-            APIStatusError: the gateway refused; its subclasses say why.
-            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             StreamInterrupted: what came is no stream.
-            InvalidRequest: the params cannot be sent.
+            MeshAPIError: the call failed, as in `create`.
         """
         from meshapi.resources.chat.streams import AsyncChatCompletionStream  # Not all stream.
 
@@ -250,10 +250,8 @@ class AsyncChatCompletions(AsyncResource):
             OutputParseError: the answer is not of the type; `completion` and `raw_text` keep it.
                 Its subclasses: the model refused (`OutputRefused`), or the answer was cut
                 (`OutputTruncated`).
-            APIStatusError: the gateway refused; its subclasses say why.
-            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
-            InvalidResponse: the answer is not what the wire promises.
             InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
+            MeshAPIError: the call failed, as in `create`.
         """
         from meshapi.resources.chat.outputs import asking  # Not all programs parse.
 
@@ -269,10 +267,8 @@ class AsyncChatCompletions(AsyncResource):
         """Ask for the same as a stream: the value as it grows, and at the end `final().parsed`.
 
         Raises:
-            APIStatusError: the gateway refused; its subclasses say why.
-            ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
-            StreamInterrupted: what came is no stream.
             InvalidRequest: the type has no JSON Schema, or the params cannot be sent.
+            MeshAPIError: the call failed, as in `stream`; `final` raises what `parse` would.
         """
         from meshapi.resources.chat.outputs import asking  # Not all programs parse.
         from meshapi.resources.chat.parsed_streams import AsyncParsedCompletionStream
@@ -328,8 +324,6 @@ class AsyncChatCompletions(AsyncResource):
         """Run as `run` does, and give what happens as it happens; a loop raises what `run` would.
 
         Raises:
-            MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
-            MeshAPIError: a question failed, as in `stream`; `error.run` is what was done so far.
             InvalidRequest: something is no function, cannot be described, or cannot be sent.
         """
         from meshapi.resources.chat.run_streams import AsyncToolRunStream  # Not all have tools.

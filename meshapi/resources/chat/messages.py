@@ -31,9 +31,10 @@ ChatMessageContent: TypeAlias = str | Sequence[ContentPart | Mapping[str, object
 
 
 class ChatMessage(Tagged, Payload):
-    """One message of a conversation, in OpenAI's chat format."""
+    """One message of a conversation, in OpenAI's chat format (source 002)."""
 
     tag: ClassVar[str] = "role"
+    """The name of its tag."""
 
     role: ChatMessageRole
     """Who speaks."""
@@ -66,7 +67,7 @@ class ChatMessage(Tagged, Payload):
 
 
 class UrlCitation(Payload):
-    """A page that the answer rests on."""
+    """A page that the answer rests on (OpenAI, OpenRouter)."""
 
     url: NullableText = ""
     """Where it is."""
@@ -81,11 +82,11 @@ class UrlCitation(Payload):
     """Where in the text the citation begins, in characters."""
 
     end_index: int | None = None
-    """Where it ends."""
+    """Where it ends, in characters."""
 
 
 class Annotation(Payload):
-    """A note on the answer: a citation, or a file that was read."""
+    """A note on the answer: a citation, or a file that was read (OpenAI, OpenRouter)."""
 
     type: NullableText = ""
     """What kind of note: `url_citation`, `file`, ..."""
@@ -95,7 +96,7 @@ class Annotation(Payload):
 
 
 class OutputAudio(Payload):
-    """Speech that the model made."""
+    """Speech that the model made (Mesh's docs, OpenAI)."""
 
     id: NullableText = ""
     """Names it, so that a later message can refer to it."""

@@ -72,6 +72,9 @@ Tools: TypeAlias = Annotated[
 class ChatCompletionParams(OneClass, Params, Generic[StreamFlag]):
     """The body of `POST /v1/chat/completions`.
 
+    In brackets behind each field stands where it is published; `docs/wire.md` says what the sources
+    000 to 003 are.
+
     What is not set is not sent, so that the defaults of the key, the template and the gateway hold.
     What is set to None is sent as null. Fields newer than this version go through `extra_body`.
 
@@ -106,8 +109,8 @@ class ChatCompletionParams(OneClass, Params, Generic[StreamFlag]):
     if TYPE_CHECKING:
         # The flag's type defaults to Literal[False]; no checker sees that its value does as well.
         stream: StreamFlag = False  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # see above
-        """Whether the answer comes in chunks, so that `create` gives a stream; False on the server
-        (all sources)."""
+        """True or False: whether the answer comes in chunks, so that `create` gives a stream; False
+        on the server (all sources)."""
     else:
         stream: StreamFlag = Field(default=False, strict=True)
 

@@ -30,20 +30,20 @@ InputAudioFormat: TypeAlias = (
 
 
 class CacheControl(Payload):
-    """Asks the provider to cache the prompt up to here; dropped where the route cannot."""
+    """Asks the provider to cache the prompt up to here; dropped where it cannot (Mesh's docs)."""
 
     type: Literal["ephemeral"] | str = "ephemeral"
     """How long to keep it: `ephemeral`, the one kind there is."""
 
 
 class ImageUrl(Payload):
-    """Where an image is."""
+    """Where an image is (source 002)."""
 
     url: Text
-    """A remote URL or a `data:` URI (source 002)."""
+    """A remote URL or a `data:` URI."""
 
     detail: ImageUrlDetail | None = None
-    """How closely to look at it: `auto` (the server's default), `low` or `high` (source 002)."""
+    """How closely to look at it: `auto` (the server's default), `low` or `high`."""
 
 
 class _Part(Tagged, Payload):
@@ -52,7 +52,7 @@ class _Part(Tagged, Payload):
 
 
 class TextContentPart(_Part):
-    """A piece of text."""
+    """A piece of text (source 002)."""
 
     type: Literal["text"] = "text"
     """Always `text`; sent whether it was given or not."""
@@ -62,7 +62,7 @@ class TextContentPart(_Part):
 
 
 class ImageContentPart(_Part):
-    """An image to look at."""
+    """An image to look at (source 002)."""
 
     type: Literal["image_url"] = "image_url"
     """Always `image_url`; sent whether it was given or not."""
@@ -247,4 +247,4 @@ ContentPart: TypeAlias = Annotated[
 AnswerPart: TypeAlias = Annotated[
     ContentPart | UnknownContentPart, Field(union_mode="left_to_right")
 ]
-"""The same in an answer, where a part that misses something is still kept."""
+"""One piece of an answer's content; one that misses something is still kept."""

@@ -16,7 +16,7 @@ ChatCompletionChoiceFinishReason: TypeAlias = (
 
 
 class PromptTokensDetails(Payload):
-    """What the prompt's tokens were."""
+    """What the prompt's tokens were (source 002)."""
 
     cached_tokens: int | None = None
     """How many of them the provider had cached."""
@@ -39,7 +39,7 @@ class CompletionTokensDetails(Payload):
 
 
 class UsageInfo(Payload):
-    """What the call used, in tokens."""
+    """What the call used, in tokens (source 002)."""
 
     prompt_tokens: Annotated[int, null_reads_as(int)] = 0
     """Tokens of the request; 0 where the server did not count."""
@@ -71,7 +71,7 @@ class ChatCompletionChoiceLogprobs(Payload):
 
 
 class ChatCompletionChoice(Payload):
-    """One of the answers."""
+    """One of the answers (source 002)."""
 
     index: Annotated[int, null_reads_as(lambda: _UNNUMBERED)] = 0
     """Its place among the answers; its position where the server left it out."""
@@ -148,7 +148,7 @@ class CompletionFacts(Payload):
 
 
 class ChatCompletionResponse(CompletionFacts, Answer):
-    """A whole answer of `POST /v1/chat/completions`."""
+    """A whole answer of `POST /v1/chat/completions` (sources 001, 002)."""
 
     choices: Annotated[list[ChatCompletionChoice], null_reads_as(list), AfterValidator(_numbered)]
     """The answers, one unless more were asked for."""

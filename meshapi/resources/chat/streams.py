@@ -74,8 +74,8 @@ class ChatCompletionStream(Stream[ChatCompletionChunk]):
 
         Args:
             heartbeat: after how many seconds of silence a comment is sent, by which a server that
-                does not listen for the browser's leaving notices it; None sends none. A plain
-                `for` loop, as WSGI has, gets none.
+                does not listen for the browser's leaving notices it: above 0, 15 unless given;
+                None sends none. A plain `for` loop, as WSGI has, gets none.
 
         Raises:
             InvalidRequest: the heartbeat is not above 0.
@@ -148,8 +148,8 @@ class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
 
         Args:
             heartbeat: after how many seconds of silence a comment is sent, by which a server that
-                does not listen for the browser's leaving notices it; None sends none. A plain
-                `for` loop, as WSGI has, gets none.
+                does not listen for the browser's leaving notices it: above 0, 15 unless given;
+                None sends none. A plain `for` loop, as WSGI has, gets none.
 
         Raises:
             InvalidRequest: the heartbeat is not above 0.

@@ -26,7 +26,7 @@ class ToolFunctionParameters(Payload):
 
 
 class ToolFunction(Params):
-    """A function that the model may call."""
+    """A function that the model may call (source 002)."""
 
     name: Text
     """The name that the model calls it by."""
@@ -45,7 +45,7 @@ class ToolFunction(Params):
 
 
 class Tool(Tagged, Params):
-    """A tool that the model may call."""
+    """A tool that the model may call (source 002)."""
 
     type: Literal["function"] = "function"
     """Always `function`; sent whether it was given or not."""
@@ -54,7 +54,8 @@ class Tool(Tagged, Params):
     """The function itself."""
 
     cache_control: Mapping[str, object] | None = None
-    """Asks the provider to cache the prompt up to this tool, as `{"type": "ephemeral"}`."""
+    """Asks the provider to cache the prompt up to this tool, as `{"type": "ephemeral"}` (Mesh's
+    docs)."""
 
     @classmethod
     def from_function(
@@ -88,14 +89,14 @@ class Tool(Tagged, Params):
 
 
 class ToolChoiceFunction(Params):
-    """The function that the model must call."""
+    """The function that the model must call (source 002)."""
 
     name: Text
     """Its name."""
 
 
 class ToolChoice(Tagged, Params):
-    """An order to call one function."""
+    """An order to call one function (source 002)."""
 
     type: Literal["function"] = "function"
     """Always `function`; sent whether it was given or not."""
@@ -115,7 +116,7 @@ ToolArguments: TypeAlias = Annotated[str, BeforeValidator(_json_text), Field(def
 
 
 class ToolCallFunction(Payload):
-    """What to call, and with what."""
+    """What to call, and with what (source 002)."""
 
     name: Annotated[NullableText, Field(default="")]
     """The function's name."""
@@ -147,7 +148,7 @@ class ToolCallFunction(Payload):
 
 
 class ToolCall(Tagged, Payload):
-    """A call that the model asks for; answer it with a `tool` message of the same id."""
+    """A call that the model asks for (source 002); answer it with a `tool` message of its id."""
 
     id: Annotated[NullableText, Field(default="")]
     """Names this call; its answer carries it as `tool_call_id`."""
