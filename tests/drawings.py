@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,7 @@ _MONO = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
 @dataclass(frozen=True)
 class Aside:
-    """What may happen at a step instead of going on: an answer, a failure, an error that is raised."""
+    """What may happen at a step instead of going on: an answer, a failure, an error raised."""
 
     kind: Literal["answer", "failure", "error"]
     what: str
@@ -103,9 +104,9 @@ CALL = Way(
 
 STREAM = Way(
     "The way of a stream",
-    "From the line that calls stream to the whole answer or the error: until the first event it is "
-    "opened like a call and may be opened again; after it never. Each event becomes a chunk and is "
-    "added up. The stream is complete when it says so, and anything else raises with what had come.",
+    "From the line that calls stream to the whole answer or the error: until the first event it "
+    "is opened like a call and may be opened again; after it never. Each event becomes a chunk and "
+    "is added up. The stream is complete when it says so; all else raises with what had come.",
     [
         Step(
             "client.chat.completions.stream(params)",
@@ -116,7 +117,11 @@ STREAM = Way(
         Step(
             "It is opened like a call",
             "a turn, a connection, a request, the head of the answer",
-            (Aside("error", "APIStatusError, ConnectionFailed", "as of a call, when no try is left"),),
+            (
+                Aside(
+                    "error", "APIStatusError, ConnectionFailed", "as of a call, when no try is left"
+                ),
+            ),
         ),
         Step(
             "The first event",
@@ -127,7 +132,9 @@ STREAM = Way(
             "An event becomes a chunk",
             "bytes, an event, a ChatCompletionChunk",
             (
-                Aside("error", "APIStatusError with partial", "the event is an error of the gateway"),
+                Aside(
+                    "error", "APIStatusError with partial", "the event is an error of the gateway"
+                ),
                 Aside("error", "StreamInterrupted with partial", "it cannot be read, or is cut"),
             ),
         ),
@@ -136,7 +143,9 @@ STREAM = Way(
             "for chunk in stream: ...",
             "your loop; or over text_stream or events",
             (
-                Aside("answer", "break, close(), an exception", "you leave: the connection is freed"),
+                Aside(
+                    "answer", "break, close(), an exception", "you leave: the connection is freed"
+                ),
                 Aside("error", "DeadlineExceeded with partial", "no event within Timeout.idle"),
             ),
             is_yours=True,
@@ -175,8 +184,8 @@ def _way(way: Way) -> str:
     tops = list(_tops(way.steps))
     parts = [_step(step, top) for step, top in zip(way.steps, tops, strict=False)]
     downs = [
-        _arrow(f"M{_LEFT + 200} {top + _HEIGHT}V{below - 2}")
-        for top, below in zip(tops, tops[1:-1], strict=False)
+        _arrow(f"M{_LEFT + _BOX / 2} {top + _HEIGHT}V{below - 2}")
+        for top, below in pairwise(tops[:-1])
     ]
     backs = [_back(tops[start], tops[end], label) for (start, end), label in way.back.items()]
     return _card(way.title, way.description, tops[-1], [*downs, *backs, *parts])
@@ -238,8 +247,9 @@ _ROW, _INDENT, _WORDS = 26, 26, 304
 
 
 def _tree() -> str:
-    parts, bottom = [], 64
-    tops: list[float] = []
+    bottom = 64
+    parts: list[str] = []
+    tops: list[float] = []  # Where the error above, and those above it, stand.
     for depth, error in _walk(errors.MeshAPIError):
         x = 28 + depth * _INDENT
         del tops[depth:]
