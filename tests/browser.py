@@ -51,7 +51,8 @@ class Browser:
     def __init__(self, driver: httpx.Client, chromium: str, profile: str) -> None:
         self._driver = driver
         options = {"binary": chromium, "args": [*_OPTIONS, f"--user-data-dir={profile}"]}
-        wanted = {"alwaysMatch": {"goog:chromeOptions": options}}
+        logs = {"browser": "ALL", "performance": "ALL"}
+        wanted = {"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": logs}}
         session = self._call("POST", "/session", {"capabilities": wanted})
         self._session = f"/session/{session['sessionId']}"
 
@@ -74,22 +75,40 @@ class Browser:
             "POST", f"{self._session}/element/{found[_ELEMENT]}/value", {"text": text + _ENTER}
         )
 
-    def look(self, *, width: int, dark: bool = False, touch: bool = False) -> None:
+    def command(self, name: str, **params: object) -> Any:
+        """A command of the DevTools protocol."""
+        path = f"{self._session}/goog/cdp/execute"
+        return self._call("POST", path, {"cmd": name, "params": params})
+
+    def complaints(self) -> list[str]:
+        """What the console has been told since the last time."""
+        lines = self._call("POST", f"{self._session}/se/log", {"type": "browser"})
+        return [line["message"] for line in lines]
+
+    def requested(self) -> list[str]:
+        """The URLs that were asked for since the last time."""
+        lines = self._call("POST", f"{self._session}/se/log", {"type": "performance"})
+        events = [json.loads(line["message"])["message"] for line in lines]
+        return [
+            event["params"]["request"]["url"]
+            for event in events
+            if event["method"] == "Network.requestWillBeSent"
+        ]
+
+    def look(
+        self, *, width: int, height: int = 760, dark: bool = False, touch: bool = False
+    ) -> None:
         """Be so wide, light or dark, and touched or pointed at."""
-        for command, params in {
-            "Emulation.setDeviceMetricsOverride": {
-                "width": width,
-                "height": 760,
-                "deviceScaleFactor": 1,
-                "mobile": touch,
-            },
-            "Emulation.setTouchEmulationEnabled": {"enabled": touch},
-            "Emulation.setEmulatedMedia": {
-                "features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-            },
-        }.items():
-            path = f"{self._session}/goog/cdp/execute"
-            self._call("POST", path, {"cmd": command, "params": params})
+        self.command(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=touch,
+        )
+        self.command("Emulation.setTouchEmulationEnabled", enabled=touch)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.command("Emulation.setEmulatedMedia", features=[scheme])
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self._call("GET", f"{self._session}/screenshot")))

@@ -18,13 +18,13 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 APP = ROOT / "examples" / "testing_an_app"
-# These are run where they stand.
+# These are run where they stand, and so is what a page takes from a file (`--8<--`).
 QUOTED = {each.read_text() for each in APP.glob("*.py")}
 BLOCKS = [
     pytest.param(block, id=f"{page.name}-{number}")
     for page in PAGES
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
-    if block not in QUOTED
+    if block not in QUOTED and not block.startswith("--8<--")
 ]
 
 
