@@ -26,8 +26,8 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 APP = ROOT / "examples" / "testing_an_app"
 README = next(page for page in PAGES if page.path == ROOT / "README.md")
 TESTING = next(page for page in PAGES if page.path == DOCS / "testing.md")
-# These are run where they stand.
-RUN_IN_PLACE = {each.read_text(): each for each in [*EXAMPLES, *APP.glob("*.py")]}
+# These are run where they stand, by tests below and by tests/test_web_apps.py.
+RUN_IN_PLACE = {each.read_text(): each for each in (ROOT / "examples").rglob("*.py")}
 SECONDS = 30
 
 
@@ -148,7 +148,7 @@ def nothing(text: str) -> None:
 
 LANGUAGES: Mapping[str, Callable[[str], object]] = {
     "python": nothing,  # It is run, above.
-    "sh": nothing,  # tests/test_shell_blocks.py runs it.
+    "sh": nothing,  # tests/test_commands_in_the_pages.py runs it.
     "ipython": nothing,  # tests/test_notebooks.py runs the cells of its page.
     "json": check_json,
     "toml": tomllib.loads,

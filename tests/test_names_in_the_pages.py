@@ -1,8 +1,7 @@
-"""What the pages name in code style is there: names, variables, modules, files, tests."""
+"""What the pages name in code style is there: names, attributes, files and variables."""
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import pkgutil
 import re
@@ -43,11 +42,6 @@ def is_a_name(dotted: str) -> bool:
 def is_there(path: str) -> bool:
     """Whether a file, a folder, or a pattern of them is."""
     return any(ROOT.glob(path.rstrip("/")))
-
-
-def is_a_module(name: str) -> bool:
-    """Whether `python -m` finds it."""
-    return importlib.util.find_spec(name) is not None
 
 
 def examples() -> Mapping[str, object]:
@@ -107,7 +101,6 @@ PATTERNS: Mapping[str, Callable[[str], bool]] = {
     rf"((?:{'|'.join(EXAMPLES)})(?:\.(?!py\b)[a-z]\w*)+)(?:\W.*)?": is_a_chain,
     rf"((?:{'|'.join(KINDS)})\.[a-z]\w*)(?:\W.*)?": is_a_member,
     r"((?:\.ci|\.github|benchmarks|docs|examples|meshapi|tests)/[\w./*-]*)": is_there,
-    r"python3? -m ([\w.]+).*": is_a_module,
 }
 
 

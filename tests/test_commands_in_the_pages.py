@@ -1,8 +1,9 @@
-"""Every `sh` block of the pages runs as it stands, or a row says why not and what is checked."""
+"""Every command of the pages runs, or a row says why not; the words of all of them are checked."""
 
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import re
 import shlex
@@ -13,7 +14,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from itertools import dropwhile, groupby
 from pathlib import Path
 
@@ -204,20 +205,30 @@ WORDS: Mapping[str, Callable[[list[str]], None]] = {
     "python": is_python,
     "python3": is_python,
 }
-# Commands in code style, between words, are held to the same.
-SAID = [
-    (page, code)
-    for page in PAGES
-    for code in page.code
-    if re.match(r"(?:meshapi (?:chat|local|doctor|models)|pip install|python3? -m)\b", code)
-]
 
 
-@pytest.mark.parametrize(("where", "line"), [*LINES, *SAID], ids=str)
-def test_the_words_of_a_command_are_right(where: Block | Page, line: str) -> None:
+@pytest.mark.parametrize(("block", "line"), LINES, ids=str)
+def test_the_words_of_a_command_are_right(block: Block, line: str) -> None:
     for program, *words in filter(None, commands_of(line)):
         if check := WORDS.get(Path(program).name):
             check(words)
+
+
+def options_of(command: str) -> set[str]:
+    """The options that the help of a command of ours names."""
+    told = io.StringIO()
+    with pytest.raises(SystemExit), redirect_stdout(told):
+        parser().parse_args([command, "--help"])
+    return set(re.findall(r"--[\w-]+", told.getvalue()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_command_between_words_has_the_options_that_it_is_said_to_have(page: Page) -> None:
+    for code in page.code:
+        if named := re.match(r"meshapi (chat|doctor|local|models)\b", code):
+            assert options_of(named[1]).issuperset(re.findall(r"--[\w-]+", code)), code
+        elif named := re.match(r"(pip|python3?) ", code):
+            WORDS[named[1]](commands_of(code)[0][1:])
 
 
 @pytest.mark.parametrize("pattern", [*SERVES, *NOT_RUN])
