@@ -76,7 +76,9 @@ class Page:
                 line = token.map[0] + 1 if token.map else 0
                 file = _file_of(rest, before)
                 yield Block(self.path, line, language, file, token.content)
-            before = token.content if token.type == "inline" else before
+                before = ""
+            elif token.type == "inline":
+                before = token.content
 
     def of(self, *languages: str) -> list[Block]:
         return [block for block in self.blocks if block.language in languages]
