@@ -32,9 +32,10 @@ SERVES: Mapping[str, str] = {
 }
 # What is not run, though its words are checked, and why.
 NOT_RUN: Mapping[str, str] = {
-    r"pip install ": "it installs; .ci/run runs both lines of the quick start in a clean clone",
+    r"pip install ": "it installs; .ci/run runs those of the quick start, in a clean clone",
     r"meshapi chat$": "a conversation needs a terminal; tests/test_cli.py holds some",
     r"python -m benchmarks": "it takes minutes",
+    r"python -m pytest": "this is a part of it",
 }
 # What commands are about where their page shows no such file.
 FILES: Mapping[str, str] = {
@@ -233,6 +234,4 @@ def test_a_command_between_words_has_the_options_that_it_is_said_to_have(page: P
 
 @pytest.mark.parametrize("pattern", [*SERVES, *NOT_RUN])
 def test_every_row_is_of_a_command_that_is_there(pattern: str) -> None:
-    rows = [row_of(SERVES, line) or row_of(NOT_RUN, line) for _, line in LINES]
-
-    assert pattern in rows
+    assert any(re.search(pattern, line) for _, line in LINES)

@@ -15,11 +15,13 @@ from tests.pages import DOCS, PAGES, ROOT, Page
 # Whom the pages send a reader to; a new one is a decision.
 HOSTS = {
     "github.com",
+    "keepachangelog.com",
     "meshapi.ai",
     "opentelemetry.io",
+    "semver.org",
 }
-# The history links to where its form is from, and a page on the examples says where to go on.
-BESIDE = [Page(ROOT / "examples" / "web_chat" / "README.md")]
+# These are read where they stand.
+BESIDE = [Page(ROOT / "CHANGELOG.md"), Page(ROOT / "examples" / "web_chat" / "README.md")]
 BY_PATH = {page.path: page for page in [*PAGES, *BESIDE]}
 
 
