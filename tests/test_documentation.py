@@ -234,6 +234,10 @@ def test_a_script_is_shown() -> None:
     assert SCRIPTS_OF_THE_GATEWAY
 
 
+def test_no_page_is_a_promise_of_one() -> None:
+    assert [str(page) for page in PAGES if "Soon." in page.text.splitlines()] == []
+
+
 def test_there_are_enough_examples() -> None:
     assert len(EXAMPLES) >= 8
 
