@@ -1,56 +1,173 @@
-"""What the documentation says is run: the README, the pages, the examples."""
+"""What the documentation says is run: the Python of the README and the pages, and the examples."""
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import runpy
+import signal
 import subprocess
 import sys
+import tomllib
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+import yaml
 
 from meshapi.local import LocalGateway
+from tests.pages import BLOCKS, DOCS, PAGES, ROOT, Block, Page, write_files
+from tests.terminal import aim
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 APP = ROOT / "examples" / "testing_an_app"
-# These are run where they stand, and so is what a page takes from a file (`--8<--`).
-QUOTED = {each.read_text() for each in APP.glob("*.py")}
-BLOCKS = [
-    pytest.param(block, id=f"{page.name}-{number}")
-    for page in PAGES
-    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
-    if block not in QUOTED and not block.startswith("--8<--")
+README = next(page for page in PAGES if page.path == ROOT / "README.md")
+TESTING = next(page for page in PAGES if page.path == DOCS / "testing.md")
+# These are run where they stand, by tests below and by tests/test_web_apps.py.
+RUN_IN_PLACE = {each.read_text(): each for each in (ROOT / "examples").rglob("*.py")}
+SECONDS = 30
+
+
+def names_of_tests(block: Block) -> list[str]:
+    """The names of the tests that a block defines."""
+    return re.findall(r"^ *(?:async )?def (test_\w+)", block.text, re.MULTILINE)
+
+
+PYTHON = [
+    block
+    for block in BLOCKS
+    if block.language == "python" and not block.snippets and block.text not in RUN_IN_PLACE
 ]
+SCRIPTS = [block for block in PYTHON if not names_of_tests(block)]
+TESTS = [block for block in PYTHON if names_of_tests(block)]
+PAGES_OF_TESTS = [page for page in PAGES if any(block.page == page.path for block in TESTS)]
 
 
 @pytest.fixture(autouse=True)
 def _served(gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MESHAPI_BASE_URL", gateway.base_url)
-    monkeypatch.setenv("MESHAPI_TOKEN", gateway.token)
+    aim(monkeypatch, gateway.base_url, gateway.token)
+
+
+@contextmanager
+def soon_over() -> Generator[None]:
+    """A script that waits for ever is a failure, and holds up nobody."""
+
+    def give_up(number: int, frame: object) -> NoReturn:
+        raise TimeoutError(f"It did not end in {SECONDS} seconds")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def run(path: Path) -> None:
-    """Run a script; what it sets up for its log is gone after it."""
+    """Run a script; what it sets up for its log, and what it imports beside it, is gone then."""
     root, ours = logging.getLogger(), logging.getLogger("meshapi")
     handlers, root.handlers[:] = root.handlers[:], []
     try:
-        runpy.run_path(str(path), run_name="__main__")
+        with soon_over():
+            runpy.run_path(str(path), run_name="__main__")
     finally:
         root.handlers[:] = handlers
         ours.setLevel(logging.NOTSET)
+        for beside in path.parent.glob("*.py"):
+            sys.modules.pop(beside.stem, None)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_of_the_documentation_runs(block: str, tmp_path: Path) -> None:
-    script = tmp_path / "block.py"
-    script.write_text(block)
+@pytest.mark.parametrize("block", SCRIPTS, ids=str)
+def test_a_block_of_the_documentation_runs(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(block.page, tmp_path)
+    script = tmp_path / (block.file or "block.py")
+    script.write_text(block.text)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.chdir(tmp_path)
 
     run(script)
+
+
+def pytest_in(folder: Path) -> str:
+    """What pytest says of the tests in a folder, where all of them pass."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "."],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=2 * SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def passed_of(said: str) -> int:
+    found = re.search(r"(\d+) passed", said)
+    return int(found[1]) if found else 0
+
+
+@pytest.mark.parametrize("page", PAGES_OF_TESTS, ids=str)
+def test_the_tests_of_a_page_pass(page: Page, tmp_path: Path) -> None:
+    blocks = [block for block in TESTS if block.page == page.path]
+    write_files(page.path, tmp_path)
+    for block in blocks:
+        if not block.file:
+            (tmp_path / f"test_line_{block.line}.py").write_text(block.text)
+
+    said = pytest_in(tmp_path)
+
+    assert passed_of(said) >= sum(len(names_of_tests(block)) for block in blocks)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.snippets], ids=str)
+def test_a_file_that_the_site_puts_in_is_there_and_is_run(page: Page) -> None:
+    named = [ROOT / each for block in page.of("python") for each in block.snippets]
+
+    assert [each for each in page.snippets if not (ROOT / each).exists()] == []
+    assert [each for each in named if each not in RUN_IN_PLACE.values()] == []
+
+
+def check_json(text: str) -> None:
+    """A document, or one on each line."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError:
+        for line in text.splitlines():
+            json.loads(line)
+
+
+def nothing(text: str) -> None:
+    """There is nothing to check."""
+
+
+LANGUAGES: Mapping[str, Callable[[str], object]] = {
+    "python": nothing,  # It is run, above.
+    "sh": nothing,  # tests/test_commands_in_the_pages.py runs it.
+    "ipython": nothing,  # tests/test_notebooks.py runs the cells of its page.
+    "json": check_json,
+    "toml": tomllib.loads,
+    "yaml": yaml.safe_load,
+    "diff": nothing,
+    "text": nothing,
+}
+WHICH = "take `python` or `sh` if it can be run, `json`, `toml`, `yaml`, `diff`, else `text`"
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_a_fence_is_in_a_language_that_is_checked(block: Block) -> None:
+    assert block.language in LANGUAGES, f"```{block.language}: {WHICH}"
+
+    LANGUAGES[block.language](block.text)
+
+
+def test_cells_of_a_notebook_stand_on_the_page_whose_cells_are_run() -> None:
+    assert {block.page.name for block in BLOCKS if block.language == "ipython"} == {"notebooks.md"}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +184,7 @@ def test_the_errors_of_the_readme_are_caught(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("MESHAPI_TOKEN", gateway.add_key(**limits))
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    blocks = [block.text for block in README.of("python")]
     block = next(each for each in blocks if "except SpendLimitExceeded" in each)
     script = tmp_path / "block.py"
     script.write_text(block.replace("max_retries=1", "max_retries=0"))
@@ -88,30 +205,37 @@ def test_an_example_is_short_and_runs(path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_the_app_of_the_page_on_testing_is_quoted_whole_and_its_tests_pass() -> None:
-    page = (ROOT / "docs" / "testing.md").read_text()
-    blocks = set(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    app = {each.read_text() for each in APP.glob("*.py")}
+    quoted = {block.text for block in TESTING.of("python")}
 
-    tests = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
-        cwd=APP,
-        capture_output=True,
-        text=True,
-    )
+    said = pytest_in(APP)
 
-    assert len(QUOTED) == 5
-    assert blocks >= QUOTED
-    assert tests.returncode == 0, tests.stdout
-    assert "12 passed" in tests.stdout
+    assert quoted >= app
+    assert passed_of(said) >= 5
 
 
-def test_the_script_of_the_page_on_the_gateway_is_one() -> None:
-    page = (ROOT / "docs" / "local-gateway.md").read_text()
-    (script,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+SCRIPTS_OF_THE_GATEWAY = [
+    block
+    for block in BLOCKS
+    if block.language == "json" and re.match(r'\{"(?:reply|fail)"', block.text)
+]
+
+
+@pytest.mark.parametrize("block", SCRIPTS_OF_THE_GATEWAY, ids=str)
+def test_a_script_for_the_local_gateway_is_one(block: Block) -> None:
     gateway = LocalGateway()
 
-    gateway.load_script(script)
+    gateway.load_script(block.text)
 
-    assert gateway.unused == 5
+    assert gateway.unused >= len(block.text.splitlines())
+
+
+def test_a_script_is_shown() -> None:
+    assert SCRIPTS_OF_THE_GATEWAY
+
+
+def test_no_page_is_a_promise_of_one() -> None:
+    assert [str(page) for page in PAGES if "Soon." in page.text.splitlines()] == []
 
 
 def test_there_are_enough_examples() -> None:
@@ -119,8 +243,7 @@ def test_there_are_enough_examples() -> None:
 
 
 def test_the_quick_start_is_two_commands() -> None:
-    readme = (ROOT / "README.md").read_text()
-    quick_start = readme.split("\n## Quick start\n")[1].split("\n## ")[0]
+    quick_start = README.text.split("\n## Quick start\n")[1].split("\n## ")[0]
 
     commands = re.findall(r"```sh\n(.*?)```", quick_start, re.DOTALL)
 
@@ -129,14 +252,8 @@ def test_the_quick_start_is_two_commands() -> None:
     assert "pytest" in commands[1]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-        assert target.startswith("https://") or (page.parent / target).exists(), target
-
-
 def test_every_promise_names_tests_that_exist() -> None:
-    page = (ROOT / "docs" / "reliability.md").read_text()
+    page = (DOCS / "reliability.md").read_text()
     named = set(re.findall(r"`(test_\w+)`", page))
     tests = "".join(each.read_text() for each in (ROOT / "tests").glob("test_*.py"))
     defined = set(re.findall(r"def (test_\w+)\(", tests))
