@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
-from typing import Any
+from typing import cast
 
 _ON_ERRORS: Mapping[str, Sequence[str]] = {
     "code": ("code", "error_code", "data.error.code"),
@@ -62,9 +61,10 @@ def _at(holder: object, path: str) -> object:
     return holder
 
 
-def _step(holder: Any, step: str) -> Any:
+def _step(holder: object, step: str) -> object:
     if step.isdigit():
-        return next(islice(holder or [], int(step), None), None)
-    if hasattr(holder, "get") and not hasattr(holder, step):
-        return holder.get(step)
+        items = cast("Sequence[object]", holder or ())
+        return items[int(step)] if int(step) < len(items) else None
+    if not hasattr(holder, step) and hasattr(holder, "get"):
+        return cast("Mapping[str, object]", holder).get(step)
     return getattr(holder, step, None)
