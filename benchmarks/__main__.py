@@ -78,11 +78,11 @@ def _write(rows: list[Row]) -> None:
 
 def _conditions() -> str:
     packages = ("httpx", "httpcore", "h11", "pydantic", "httpx2", "openrouter", "openai")
-    versions = "; ".join(
-        f"{each.title}: {each.versions(*packages)}" for each in CLIENTS.values() if each.is_made
-    )
+    made = (each for each in CLIENTS.values() if each.is_made)
+    lines = (f"- {each.title}: {each.versions(*packages)}" for each in made)
     machine = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{machine}, {os.cpu_count()} shared cores, {platform.system()}. {versions}."
+    head = f"{machine}, {os.cpu_count()} shared cores, {platform.system()}:"
+    return "\n".join([head, "", *lines])
 
 
 if __name__ == "__main__":

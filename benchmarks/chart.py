@@ -44,7 +44,7 @@ def _x(ratio: float) -> float:
 
 
 def _legend(names: list[str]) -> list[str]:
-    title = "CPU time, in multiples of what httpx alone takes: shorter is better"
+    title = "CPU time, httpx alone is 1: shorter is better"
     parts = [f'<text x="{_LEFT}" y="24" font-weight="600" font-size="14">{title}</text>']
     for place, name in enumerate(names):
         x, y = _LEFT + place % 3 * 165, 38 + place // 3 * 20
@@ -54,7 +54,7 @@ def _legend(names: list[str]) -> list[str]:
 
 
 def _line(x: float, height: int) -> str:
-    return f'<path d="M{x:.0f} {_TOP - 6}V{height - 8}" stroke="#333" stroke-dasharray="3 3"/>'
+    return f'<path d="M{x:.0f} {_TOP - 6}V{height - 8}" stroke="#999" stroke-dasharray="3 3"/>'
 
 
 def _group(row: Row, names: list[str], top: int) -> list[str]:

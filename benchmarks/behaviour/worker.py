@@ -11,10 +11,9 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 from benchmarks.behaviour.failing import failed, shown_by
 from benchmarks.behaviour.outcome import Outcome
@@ -25,19 +24,16 @@ from benchmarks.wordings import QUESTION
 if TYPE_CHECKING:
     from benchmarks.adapters import Adapter
 
-Meeting: TypeAlias = "Callable[[Adapter, str, str], Outcome]"
-
 
 def main(adapter: str, colour: str, url: str) -> None:
     """Meet all situations, one after the other."""
     warnings.simplefilter("ignore")  # What is left behind complains of it.
     module = cast("Adapter", import_module(f"benchmarks.adapters.{adapter}"))
-    meet = _meet_async if colour == "async" else _meet
     for name in SITUATIONS:
         found: list[Outcome] = []
 
         def work(name: str = name, found: list[Outcome] = found) -> None:
-            found.append(_timed(meet, module, name, url))
+            found.append(met(module, colour, name, url))
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
@@ -47,7 +43,9 @@ def main(adapter: str, colour: str, url: str) -> None:
     os._exit(0)
 
 
-def _timed(meet: Meeting, module: Adapter, name: str, url: str) -> Outcome:
+def met(module: Adapter, colour: str, name: str, url: str) -> Outcome:
+    """What comes of one situation."""
+    meet = _meet_async if colour == "async" else _meet
     begun = time.monotonic()
     try:
         outcome = meet(module, name, f"{url}/{name}")
@@ -67,10 +65,10 @@ def _meet(module: Adapter, name: str, url: str) -> Outcome:
 
 
 def _meet_async(module: Adapter, name: str, url: str) -> Outcome:
-    return asyncio.run(_met(module, name, url))
+    return asyncio.run(_awaited(module, name, url))
 
 
-async def _met(module: Adapter, name: str, url: str) -> Outcome:
+async def _awaited(module: Adapter, name: str, url: str) -> Outcome:
     asked = SITUATIONS[name]
     client = module.Async(url, asked.token, asked.timeout)
     if asked.asks == "answer":
