@@ -13,7 +13,7 @@ from benchmarks.chart import chart
 from benchmarks.environments import CLIENTS, ROOT
 from benchmarks.figures import Row, load, save
 from benchmarks.server import serving
-from benchmarks.table import table
+from benchmarks.table import aims, table, tables
 from benchmarks.workloads import WORKLOADS
 
 _FIGURES = ROOT / "benchmarks" / "figures.json"
@@ -71,16 +71,18 @@ def _write(rows: list[Row]) -> None:
     in_order = [known[name] for name in WORKLOADS if name in known]
     save(in_order, _FIGURES)
     _CHART.write_text(chart(in_order))
-    page.write("figures", f"{_conditions()}\n\n{table(in_order)}")
+    page.write("conditions", _conditions())
+    page.write("figures", tables(in_order))
+    page.write("aims", aims(in_order))
 
 
 def _conditions() -> str:
     packages = ("httpx", "httpcore", "h11", "pydantic", "httpx2", "openrouter", "openai")
-    versions = "; ".join(
-        f"{each.title}: {each.versions(*packages)}" for each in CLIENTS.values() if each.is_made
-    )
+    made = (each for each in CLIENTS.values() if each.is_made)
+    lines = (f"- {each.title}: {each.versions(*packages)}" for each in made)
     machine = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{machine}, {os.cpu_count()} shared cores, {platform.system()}. {versions}."
+    head = f"{machine}, {os.cpu_count()} shared cores, {platform.system()}:"
+    return "\n".join([head, "", *lines])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ _COLOURS = {
     "openai": "#9e2a2b",
     "openrouter": "#540b0e",
 }
-_LEFT, _WIDTH, _BAR, _GAP, _TOP = 330, 900, 11, 16, 64
+_LEFT, _WIDTH, _BAR, _TITLE, _GAP, _TOP = 12, 520, 11, 17, 12, 92
 _MOST = 6.0
 """The longest bar, in times what httpx alone takes; what is longer is cut off, and says so."""
 
@@ -23,13 +23,14 @@ def chart(rows: list[Row]) -> str:
     """An SVG of the CPU time of each client, in multiples of what httpx alone takes."""
     timed = [row for row in rows if row.workload.unit in {"µs", "ms"} and row.median("httpx")]
     names = [each for each in _COLOURS if any(each in row.figures for row in timed)]
-    step = len(names) * _BAR + _GAP
-    height = _TOP + step * len(timed) + 8
+    step = _TITLE + len(names) * _BAR + _GAP
+    height = _TOP + step * len(timed)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-        'font-family="system-ui, sans-serif" font-size="12">',
+        f'width="{_WIDTH}" font-family="system-ui, sans-serif" font-size="12">',
         "<title>CPU time of a client, in multiples of what httpx alone takes</title>",
-        f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
+        # White on a dark page too: the colours are chosen for it.
+        f'<rect width="{_WIDTH}" height="{height}" rx="6" fill="#ffffff"/>',
         *_legend(names),
         _line(_x(1.0), height),
     ]
@@ -43,29 +44,28 @@ def _x(ratio: float) -> float:
 
 
 def _legend(names: list[str]) -> list[str]:
-    title = "CPU time of a client, in multiples of what httpx alone takes (shorter is better)"
-    parts = [f'<text x="12" y="22" font-weight="600" font-size="14">{title}</text>']
+    title = "CPU time, httpx alone is 1: shorter is better"
+    parts = [f'<text x="{_LEFT}" y="24" font-weight="600" font-size="14">{title}</text>']
     for place, name in enumerate(names):
-        x = 12 + place * 150
-        parts.append(f'<rect x="{x}" y="36" width="12" height="12" fill="{_COLOURS[name]}"/>')
-        parts.append(f'<text x="{x + 18}" y="46">{escape(CLIENTS[name].title)}</text>')
+        x, y = _LEFT + place % 3 * 165, 38 + place // 3 * 20
+        parts.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{_COLOURS[name]}"/>')
+        parts.append(f'<text x="{x + 18}" y="{y + 10}">{escape(CLIENTS[name].title)}</text>')
     return parts
 
 
 def _line(x: float, height: int) -> str:
-    return f'<path d="M{x:.0f} {_TOP - 6}V{height - 8}" stroke="#333" stroke-dasharray="3 3"/>'
+    return f'<path d="M{x:.0f} {_TOP - 6}V{height - 8}" stroke="#999" stroke-dasharray="3 3"/>'
 
 
 def _group(row: Row, names: list[str], top: int) -> list[str]:
-    middle = top + len(names) * _BAR / 2 + 4
     title = escape(row.workload.title)
-    parts = [f'<text x="{_LEFT - 10}" y="{middle:.0f}" text-anchor="end">{title}</text>']
+    parts = [f'<text x="{_LEFT}" y="{top + 12}">{title}</text>']
     median = row.median("httpx")
     for place, name in enumerate(names):
         figure = row.median(name)
         if figure is None or not median:
             continue
-        ratio, y = figure / median, top + place * _BAR
+        ratio, y = figure / median, top + _TITLE + place * _BAR
         width = _x(ratio) - _LEFT
         weight = ' font-weight="600"' if name == OURS else ""
         said = f"{ratio:.2f}" + (" →" if ratio > _MOST else "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import venv
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,15 +60,22 @@ class Client:
         Raises:
             RuntimeError: the client failed, in these words.
         """
-        # At the end of the path, where this project hides no client of the same name.
-        code = f"import sys; sys.path.append({str(ROOT)!r}); from benchmarks import worker; "
-        command = [self._python, "-P", "-c", code + "worker.main(*sys.argv[1:])"]
-        run = subprocess.run(
-            [*command, self.adapter, workload, url], capture_output=True, text=True, check=False
-        )
+        return float(self.run("benchmarks.worker", self.adapter, workload, url))
+
+    def run(self, module: str, *arguments: str) -> str:
+        """What the `main` of a module of ours prints in a process of the client's environment.
+
+        Raises:
+            RuntimeError: it failed, in these words.
+        """
+        # Isolated, and at the end of the path, where this project hides no client of its name.
+        code = f"import sys; sys.path.append({str(ROOT)!r}); from {module} import main; "
+        command = [self._python, "-I", "-c", code + "main(*sys.argv[1:])", *arguments]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
-            raise RuntimeError(f"{self.title} could not do {workload}:\n{run.stderr}")
-        return float(run.stdout)
+            words = " ".join(arguments)
+            raise RuntimeError(f"{self.title} could not do {module} {words}:\n{run.stderr}")
+        return run.stdout
 
 
 CLIENTS = {
@@ -80,5 +86,3 @@ CLIENTS = {
     "openrouter": Client("openrouter", "openrouter_sdk", ("openrouter==1.3.84",), rounds=1),
     "official": Client("meshapi 0.1.11", "mesh", ("meshapi==0.1.11",)),
 }
-
-assert sys.version_info >= (3, 11), "the worker is run with -P"

@@ -6,23 +6,45 @@ from benchmarks import page
 from benchmarks.environments import CLIENTS
 from benchmarks.figures import OURS, Row
 
+_PARTS = {
+    "Calls": ("chat-", "megabyte"),
+    "Streams": ("each-", "packed-", "paced-", "short-", "streams-"),
+    "The start": ("import", "first-answer"),
+    "Connections and memory": ("connections-", "stream-memory", "growth-"),
+}
+"""The tables, and how the names of their rows begin."""
+
+
+def tables(rows: list[Row]) -> str:
+    """The figures in Markdown, in tables that fit on a small screen."""
+    parts = {
+        title: [row for row in rows if row.name.startswith(names)]
+        for title, names in _PARTS.items()
+    }
+    return "\n\n".join(f"### {title}\n\n{table(part)}" for title, part in parts.items() if part)
+
 
 def table(rows: list[Row]) -> str:
-    """The figures in Markdown, with what is wanted of this project in the last column."""
+    """The figures of some rows."""
     names = [each for each in CLIENTS if any(each in row.figures for row in rows)]
-    head = ["", *(CLIENTS[each].title for each in names), "ratio", "wanted"]
-    return page.markdown(head, *(_cells(row, names) for row in rows))
+    lines = ([_named(row), *(_cell(row, each) for each in names)] for row in rows)
+    return page.markdown(["", *(CLIENTS[each].title for each in names)], *lines)
 
 
-def _cells(row: Row, names: list[str]) -> list[str]:
+def aims(rows: list[Row]) -> str:
+    """What is wanted of this project, and what it reaches."""
+    lines = ([row.workload.title, _reached(row), _wanted(row)] for row in rows)
+    return page.markdown(["", "reached", "wanted"], *lines)
+
+
+def _named(row: Row) -> str:
     unit = f" ({row.workload.unit})" if row.workload.unit else ""
+    return row.workload.title + unit
+
+
+def _reached(row: Row) -> str:
     ratio = row.ratio(OURS) if row.workload.reach is not None else None
-    return [
-        row.workload.title + unit,
-        *(_cell(row, each) for each in names),
-        "" if ratio is None else f"**{ratio:.2f}**",
-        _wanted(row),
-    ]
+    return _cell(row, OURS) if ratio is None else f"{ratio:.2f}"
 
 
 def _cell(row: Row, client: str) -> str:

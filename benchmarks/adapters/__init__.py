@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from benchmarks.wordings import Messages
+
+TOKEN = "rsk_benchmark"
+"""The key of every measurement; no secret."""
+
+
+def unless_default(**options: object) -> dict[str, Any]:
+    """Those options that are set: a client is measured with its own defaults."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 class SyncAdapter(Protocol):
     """A client for threads."""
 
-    def __init__(self, url: str, /) -> None:
+    client: Any
+    """The client itself."""
+
+    def __init__(self, url: str, /, token: str = TOKEN, timeout: float | None = None) -> None:
         """Make the client, once; `/v1/chat/completions` is below the URL."""
+        ...
+
+    def answer(self, messages: Messages, /) -> Any:
+        """A whole answer, as the client gives it."""
         ...
 
     def ask(self, messages: Messages, /) -> str:
@@ -27,8 +42,15 @@ class SyncAdapter(Protocol):
 class AsyncAdapter(Protocol):
     """A client for asyncio."""
 
-    def __init__(self, url: str, /) -> None:
+    client: Any
+    """The client itself."""
+
+    def __init__(self, url: str, /, token: str = TOKEN, timeout: float | None = None) -> None:
         """Make the client, once; `/v1/chat/completions` is below the URL."""
+        ...
+
+    async def answer(self, messages: Messages, /) -> Any:
+        """A whole answer, as the client gives it."""
         ...
 
     async def ask(self, messages: Messages, /) -> str:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
+from benchmarks.adapters import TOKEN, unless_default
 from benchmarks.wordings import MODEL, Messages
 from meshapi import AsyncMeshAPI, ChatCompletionParams, MeshAPI
-
-_TOKEN = "rsk_benchmark"  # No secret.
 
 
 class Sync:
     """For threads."""
 
-    def __init__(self, url: str) -> None:
-        self._chat = MeshAPI(base_url=url, token=_TOKEN).chat.completions
+    def __init__(self, url: str, /, token: str = TOKEN, timeout: float | None = None) -> None:
+        self.client = MeshAPI(base_url=url, token=token, **unless_default(timeout=timeout))
+        self._chat = self.client.chat.completions
+
+    def answer(self, messages: Messages) -> Any:
+        return self._chat.create(ChatCompletionParams(model=MODEL, messages=messages))
 
     def ask(self, messages: Messages) -> str:
-        params = ChatCompletionParams(model=MODEL, messages=messages)
-        return str(self._chat.create(params).choices[0].message.content)
+        return str(self.answer(messages).choices[0].message.content)
 
     def stream(self, messages: Messages) -> Iterator[str]:
         params = ChatCompletionParams(model=MODEL, messages=messages)
@@ -29,13 +32,15 @@ class Sync:
 class Async:
     """For asyncio."""
 
-    def __init__(self, url: str) -> None:
-        self._chat = AsyncMeshAPI(base_url=url, token=_TOKEN).chat.completions
+    def __init__(self, url: str, /, token: str = TOKEN, timeout: float | None = None) -> None:
+        self.client = AsyncMeshAPI(base_url=url, token=token, **unless_default(timeout=timeout))
+        self._chat = self.client.chat.completions
+
+    async def answer(self, messages: Messages) -> Any:
+        return await self._chat.create(ChatCompletionParams(model=MODEL, messages=messages))
 
     async def ask(self, messages: Messages) -> str:
-        params = ChatCompletionParams(model=MODEL, messages=messages)
-        answer = await self._chat.create(params)
-        return str(answer.choices[0].message.content)
+        return str((await self.answer(messages)).choices[0].message.content)
 
     async def stream(self, messages: Messages) -> AsyncIterator[str]:
         params = ChatCompletionParams(model=MODEL, messages=messages)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
 from typing import Any
 
+from benchmarks.adapters import TOKEN, unless_default
 from benchmarks.wordings import MODEL, Messages
 
 openai: Any = import_module("openai")  # Not by `import`: it has an environment of its own.
@@ -14,13 +15,16 @@ openai: Any = import_module("openai")  # Not by `import`: it has an environment 
 class Sync:
     """For threads."""
 
-    def __init__(self, url: str) -> None:
-        client: Any = openai.OpenAI(base_url=f"{url}/v1", api_key="rsk_benchmark")
-        self._chat: Any = client.chat.completions
+    def __init__(self, url: str, /, token: str = TOKEN, timeout: float | None = None) -> None:
+        options = unless_default(timeout=timeout)
+        self.client: Any = openai.OpenAI(base_url=f"{url}/v1", api_key=token, **options)
+        self._chat: Any = self.client.chat.completions
+
+    def answer(self, messages: Messages) -> Any:
+        return self._chat.create(model=MODEL, messages=messages)
 
     def ask(self, messages: Messages) -> str:
-        answer = self._chat.create(model=MODEL, messages=messages)
-        return str(answer.choices[0].message.content)
+        return str(self.answer(messages).choices[0].message.content)
 
     def stream(self, messages: Messages) -> Iterator[str]:
         for chunk in self._chat.create(model=MODEL, messages=messages, stream=True):
@@ -30,13 +34,16 @@ class Sync:
 class Async:
     """For asyncio."""
 
-    def __init__(self, url: str) -> None:
-        client: Any = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="rsk_benchmark")
-        self._chat: Any = client.chat.completions
+    def __init__(self, url: str, /, token: str = TOKEN, timeout: float | None = None) -> None:
+        options = unless_default(timeout=timeout)
+        self.client: Any = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=token, **options)
+        self._chat: Any = self.client.chat.completions
+
+    async def answer(self, messages: Messages) -> Any:
+        return await self._chat.create(model=MODEL, messages=messages)
 
     async def ask(self, messages: Messages) -> str:
-        answer = await self._chat.create(model=MODEL, messages=messages)
-        return str(answer.choices[0].message.content)
+        return str((await self.answer(messages)).choices[0].message.content)
 
     async def stream(self, messages: Messages) -> AsyncIterator[str]:
         async for chunk in await self._chat.create(model=MODEL, messages=messages, stream=True):

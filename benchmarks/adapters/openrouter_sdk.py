@@ -6,21 +6,29 @@ from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
 from typing import Any
 
+from benchmarks.adapters import TOKEN, unless_default
 from benchmarks.wordings import MODEL, Messages
 
 openrouter: Any = import_module("openrouter")  # Not by `import`: it has its own environment.
 
 
+def _client(url: str, token: str, timeout: float | None) -> Any:
+    options = unless_default(timeout_ms=timeout and int(timeout * 1000))
+    return openrouter.OpenRouter(server_url=f"{url}/v1", api_key=token, **options)
+
+
 class Sync:
     """For threads."""
 
-    def __init__(self, url: str) -> None:
-        client: Any = openrouter.OpenRouter(server_url=f"{url}/v1", api_key="rsk_benchmark")
-        self._chat: Any = client.chat
+    def __init__(self, url: str, /, token: str = TOKEN, timeout: float | None = None) -> None:
+        self.client: Any = _client(url, token, timeout)
+        self._chat: Any = self.client.chat
+
+    def answer(self, messages: Messages) -> Any:
+        return self._chat.send(model=MODEL, messages=messages)
 
     def ask(self, messages: Messages) -> str:
-        answer = self._chat.send(model=MODEL, messages=messages)
-        return str(answer.choices[0].message.content)
+        return str(self.answer(messages).choices[0].message.content)
 
     def stream(self, messages: Messages) -> Iterator[str]:
         with self._chat.send(model=MODEL, messages=messages, stream=True) as chunks:
@@ -31,13 +39,15 @@ class Sync:
 class Async:
     """For asyncio."""
 
-    def __init__(self, url: str) -> None:
-        client: Any = openrouter.OpenRouter(server_url=f"{url}/v1", api_key="rsk_benchmark")
-        self._chat: Any = client.chat
+    def __init__(self, url: str, /, token: str = TOKEN, timeout: float | None = None) -> None:
+        self.client: Any = _client(url, token, timeout)
+        self._chat: Any = self.client.chat
+
+    async def answer(self, messages: Messages) -> Any:
+        return await self._chat.send_async(model=MODEL, messages=messages)
 
     async def ask(self, messages: Messages) -> str:
-        answer = await self._chat.send_async(model=MODEL, messages=messages)
-        return str(answer.choices[0].message.content)
+        return str((await self.answer(messages)).choices[0].message.content)
 
     async def stream(self, messages: Messages) -> AsyncIterator[str]:
         chunks = await self._chat.send_async(model=MODEL, messages=messages, stream=True)

@@ -38,7 +38,7 @@ class Stranger(Client):
         """Run all checks in a process of its own."""
         # At the end of the path, where this project hides no client of the same name.
         code = f"import sys; sys.path.append({str(ROOT)!r}); from tests.strangers import worker; "
-        command = [self._python, "-P", "-c", code + "worker.main(*sys.argv[1:])"]
+        command = [self._python, "-I", "-c", code + "worker.main(*sys.argv[1:])"]
         run = subprocess.run(
             [*command, self.adapter, json.dumps(asdict(target))],
             env={**os.environ, "NO_PROXY": _HERE, "no_proxy": _HERE},
