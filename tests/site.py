@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-_NEEDED = ["docs", "examples", "meshapi", "CHANGELOG.md", "zensical.toml"]
+_PAGES = ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+_NEEDED = ["docs", "examples", "meshapi", *_PAGES, "zensical.toml"]
 
 
 def build(folder: Path) -> Path:
