@@ -17,6 +17,8 @@ from meshapi import (
     RateLimitExceeded,
     Timeout,
 )
+from meshapi._core.settings import Settings
+from meshapi._core.token import Token
 from tests.colours import Sync
 from tests.wire_server import Step, WireServer, response
 
@@ -116,7 +118,11 @@ def test_a_wait_longer_than_what_is_left_is_not_slept(colour: Sync) -> None:
 
 
 def test_a_number_of_seconds_sets_total_first_event_and_idle() -> None:
-    assert Timeout(connect=1).changed(7) == Timeout(total=7, first_event=7, idle=7, connect=1)
+    settings = Settings.load({"token": Token("rsk_test"), "timeout": Timeout(connect=1)})
+
+    changed = settings.replaced({"timeout": 7})
+
+    assert changed.timeout == Timeout(total=7, first_event=7, idle=7, connect=1)
 
 
 @pytest.mark.parametrize("bad", [0, -1, math.inf, math.nan, True, "5"])

@@ -17,6 +17,7 @@ from meshapi import (
     GatewayTimeout,
     InvalidResponse,
     MeshAPIError,
+    PayloadTooLarge,
     RateLimitExceeded,
     ServerError,
     StreamInterrupted,
@@ -55,6 +56,7 @@ def client(request: pytest.FixtureRequest, colour: Sync, served: LocalGateway) -
     [
         ("503", ServerError, ServerError),
         ("504; code=gateway_timeout", GatewayTimeout, GatewayTimeout),
+        ("413", PayloadTooLarge, PayloadTooLarge),
         ("418", APIStatusError, APIStatusError),
         ("html", ServerError, ServerError),
         ("error_in_200", UpstreamError, UpstreamError),

@@ -892,7 +892,7 @@ def test_a_clock_that_stands_still_is_not_late_for_those_who_wait(
     now[0] += 5
     assert standing.time() == 0
 
-    standing.move_to(60)
-    standing.move_to(60)
+    standing._move_to(60)
+    standing._move_to(60)
 
     assert standing.time() == 65

@@ -53,11 +53,12 @@ class Timeout:
                     f"The limit {each.name} must be a finite number of seconds above 0"
                 )
 
-    def changed(self, limit: float | Timeout) -> Timeout:
-        """Read a float as `total`, `first_event` and `idle` together."""
-        if isinstance(limit, Timeout):
-            return limit
-        return dataclasses.replace(self, total=limit, first_event=limit, idle=limit)
+
+def _changed(timeout: Timeout, limit: float | Timeout) -> Timeout:
+    """Read a float as `total`, `first_event` and `idle` together."""
+    if isinstance(limit, Timeout):
+        return limit
+    return dataclasses.replace(timeout, total=limit, first_event=limit, idle=limit)
 
 
 class ClientOptions(TypedDict, total=False):
@@ -148,7 +149,7 @@ class Settings:
             name: check(given[name]) for name, check in _CHECKS.items() if name in given
         }
         if "timeout" in options:
-            changes["timeout"] = self.timeout.changed(options["timeout"])
+            changes["timeout"] = _changed(self.timeout, options["timeout"])
         if "max_retries" in options:
             changes["retry"] = dataclasses.replace(self.retry, max_retries=options["max_retries"])
         headers = {**self.headers, **_checked_headers(options.get("headers", {}))}

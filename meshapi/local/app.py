@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from meshapi.local.replies import Reply
-from meshapi.local.requests import RecordedRequest
+from meshapi.local.requests import RecordedRequest, recorded
 from meshapi.local.service import Service
 from meshapi.local.waiting import leave, pieces_of, replied
 
@@ -63,4 +63,4 @@ class App:
 async def _received(request: Request) -> RecordedRequest:
     path, query = request.scope["raw_path"].decode("latin-1"), request.url.query
     whole = f"{path}?{query}" if query else path
-    return RecordedRequest.of(request.method, whole, request.headers.raw, await request.body())
+    return recorded(request.method, whole, request.headers.raw, await request.body())

@@ -89,7 +89,7 @@ class Clock:
                 _open.remove(self)
                 _use(_SKIPPING if _open else _WAITING)
 
-    def move_to(self, ahead: float) -> None:
+    def _move_to(self, ahead: float) -> None:
         """Move on until so many seconds before the real time, unless it is there already.
 
         A clock that stands still is late for those who wait: they saw the real time go on.
@@ -135,7 +135,7 @@ def _pauses(seconds: float) -> Iterator[float]:
         with _lock:
             if left <= 0 or (passed >= _TOGETHER and _traffic.rests):
                 for clock, ahead in goals:
-                    clock.move_to(ahead - passed)
+                    clock._move_to(ahead - passed)
                 return
         yield min(pause, left)
         pause = min(2 * pause, _LONGEST_PAUSE)

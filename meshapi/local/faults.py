@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from meshapi._core.models import JSONObject
 from meshapi.local.checking import checked
-from meshapi.local.refusal import Refusal, invalid
+from meshapi.local.refusal import INVALID, Refusal, invalid
 from meshapi.local.replies import DONE, Cut, Piece, Reply, event, page, streamed, whole
 
 FaultName: TypeAlias = Literal[
@@ -172,7 +172,7 @@ def fault_asked(headers: Mapping[str, str]) -> Fault | None:
     except ValueError as problem:
         message = str(problem)
     detail = {"loc": ["header", HEADER], "msg": message, "type": "value_error"}
-    raise Refusal(422, "validation_error", message, details=[detail])
+    raise Refusal(422, "validation_error", INVALID, details=[detail])
 
 
 _CODES = {
@@ -192,7 +192,7 @@ _CODES = {
 
 
 def _code(status: int) -> str:
-    return _CODES.get(status, "internal_error" if status >= 500 else "bad_request")
+    return _CODES.get(status, "internal_error" if status >= 500 else f"http_{status}")
 
 
 def _html(_fault: Fault, headers: Mapping[str, str]) -> Reply:

@@ -10,7 +10,7 @@ import httpx
 
 from meshapi._core.waiting import async_sleep
 from meshapi.local.replies import Piece, Reply
-from meshapi.local.requests import RecordedRequest
+from meshapi.local.requests import RecordedRequest, recorded
 from meshapi.local.service import Service
 from meshapi.local.waiting import leave, pieces_of, replied
 
@@ -89,7 +89,7 @@ def _left_if_it_fails(reply: Reply) -> Generator[None]:
 
 def _received(request: httpx.Request) -> RecordedRequest:
     path = request.url.raw_path.decode("ascii")
-    return RecordedRequest.of(request.method, path, request.headers.raw, request.content)
+    return recorded(request.method, path, request.headers.raw, request.content)
 
 
 def _response(reply: Reply, request: httpx.Request) -> httpx.Response:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from meshapi._core.models import JSONObject
 
+INVALID = "Request validation failed."  # The gateway's words; what failed is in the details.
+
 
 class Refusal(Exception):
     """Why a request gets no answer: a status, a code, and what else the envelope has room for."""
@@ -37,4 +39,4 @@ class Refusal(Exception):
 def invalid(message: str, *loc: str | int, kind: str = "value_error") -> Refusal:
     """Refuse one field of a body that is otherwise well-formed."""
     detail = {"loc": ["body", *loc], "msg": message, "type": kind}
-    return Refusal(422, "validation_error", message, param=str(loc[0]), details=[detail])
+    return Refusal(422, "validation_error", INVALID, param=str(loc[0]), details=[detail])

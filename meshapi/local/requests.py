@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from meshapi._core.checks import fields_of, is_mapping, items_of
 from meshapi._core.meta import Headers
 from meshapi._core.models import JSONObject
-from meshapi.local.refusal import Refusal
+from meshapi.local.refusal import INVALID, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,13 @@ class RecordedRequest:
         """A field of the query."""
         return parse_qs(self.path.partition("?")[2]).get(name, [None])[-1]
 
-    @classmethod
-    def of(
-        cls, method: str, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes
-    ) -> RecordedRequest:
-        """Read a request as servers and httpx hand it over."""
-        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-        return cls(method, path, Headers(pairs), body)
+
+def recorded(
+    method: str, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes
+) -> RecordedRequest:
+    """Read a request as servers and httpx hand it over."""
+    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    return RecordedRequest(method, path, Headers(pairs), body)
 
 
 class _Asked(BaseModel):
@@ -267,7 +267,7 @@ def read(model: type[PromptedT], body: bytes) -> PromptedT:
         {"loc": ["body", *_way(body, each["loc"])], "msg": each["msg"], "type": each["type"]}
         for each in problems
     ]
-    raise Refusal(422, "validation_error", "The request does not fit", details=details)
+    raise Refusal(422, "validation_error", INVALID, details=details)
 
 
 def _way(body: bytes, loc: tuple[str | int, ...]) -> Iterator[str | int]:
