@@ -661,3 +661,20 @@ def test_a_moment_needs_its_zone(own: LocalGateway) -> None:
 def test_an_option_that_cannot_work_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         LocalGateway(**options)
+
+
+def test_a_request_tells_what_a_tool_was_called_with(colour: Sync) -> None:
+    def weather(city: str) -> str:
+        return f"The sky over {city} is clear."
+
+    gateway = LocalGateway()
+    client = colour.in_process(gateway)
+    gateway.reply(tool_calls=[{"name": "weather", "arguments": {"city": "Oslo"}}])
+    gateway.reply("Clear.")
+    colour.settle(client.chat.completions.run(QUESTION, tools=[weather]))
+    colour.settle(client.close())
+
+    first, last = gateway.requests
+    assert first.tool_calls == []
+    (call,) = last.tool_calls
+    assert (call.function.name, call.function.parsed_arguments) == ("weather", {"city": "Oslo"})

@@ -17,6 +17,8 @@ from meshapi._core.checks import fields_of, is_mapping, items_of
 from meshapi._core.meta import Headers
 from meshapi._core.models import JSONObject
 from meshapi.local.refusal import INVALID, Refusal
+from meshapi.resources.chat.messages import ChatMessage
+from meshapi.resources.chat.tools import ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,12 @@ class RecordedRequest:
         content = self.messages[-1].get("content") if self.messages else None
         parts = [content, *(fields_of(part).get("text") for part in items_of(content))]
         return " ".join(part for part in parts if isinstance(part, str))
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls of tools in its messages, oldest first."""
+        messages = map(ChatMessage.model_validate, self.messages)
+        return [call for message in messages for call in message.tool_calls or []]
 
     @property
     def route(self) -> tuple[str, str]:
