@@ -18,6 +18,7 @@ from meshapi import (
     Forbidden,
     ModelNotFound,
     NotFound,
+    ProviderNotAvailable,
     RateLimitExceeded,
     ServerError,
     SpendLimitExceeded,
@@ -678,3 +679,43 @@ def test_a_request_tells_what_a_tool_was_called_with(colour: Sync) -> None:
     assert first.tool_calls == []
     (call,) = last.tool_calls
     assert (call.function.name, call.function.parsed_arguments) == ("weather", {"city": "Oslo"})
+
+
+def test_conversations_at_once_are_each_told_their_own(colour: Sync) -> None:
+    gateway = LocalGateway(answers="script")
+    client = colour.in_process(gateway, max_retries=0)
+    gateway.reply("Rain.", when="Oslo")
+    gateway.fail(503, when="Oslo")
+    gateway.reply("Sun.", when="Rome")
+
+    rome, oslo = (
+        ChatCompletionParams(
+            messages=[
+                {"role": "user", "content": f"The weather in {city}?"},
+                {"role": "user", "content": "Today?"},
+            ]
+        )
+        for city in ("Rome", "Oslo")
+    )
+
+    assert colour.settle(client.chat.completions.create(rome)).text == "Sun."
+    assert colour.settle(client.chat.completions.create(oslo)).text == "Rain."
+    with pytest.raises(ProviderNotAvailable):
+        colour.settle(client.chat.completions.create(oslo))
+    assert gateway.unused == 0
+    colour.settle(client.close())
+
+
+def test_a_line_of_a_script_waits_for_its_conversation() -> None:
+    gateway = LocalGateway(answers="echo")
+    gateway.load_script('{"reply": "Rain.", "when": "Oslo"}')
+    client = gateway.client()
+
+    assert client.chat.completions.create(QUESTION).text != "Rain."
+    assert gateway.unused == 1
+
+
+@pytest.mark.parametrize("when", ["", 1])
+def test_words_to_wait_for_are_some(when: Any) -> None:
+    with pytest.raises(ValueError, match="when"):
+        LocalGateway().reply("Hi", when=when)

@@ -54,9 +54,7 @@ class RecordedRequest:
     @property
     def text(self) -> str:
         """The words of its last message; "" where it has none."""
-        content = self.messages[-1].get("content") if self.messages else None
-        parts = [content, *(fields_of(part).get("text") for part in items_of(content))]
-        return " ".join(part for part in parts if isinstance(part, str))
+        return words_of(self.messages[-1]) if self.messages else ""
 
     @property
     def tool_calls(self) -> list[ToolCall]:
@@ -72,6 +70,13 @@ class RecordedRequest:
     def query(self, name: str) -> str | None:
         """A field of the query."""
         return parse_qs(self.path.partition("?")[2]).get(name, [None])[-1]
+
+
+def words_of(message: JSONObject) -> str:
+    """The words of a message; "" where it has none."""
+    content = message.get("content")
+    parts = [content, *(fields_of(part).get("text") for part in items_of(content))]
+    return " ".join(part for part in parts if isinstance(part, str))
 
 
 def recorded(
