@@ -25,7 +25,7 @@ from tests.terminal import aim
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 APP = ROOT / "examples" / "testing_an_app"
 README = next(page for page in PAGES if page.path == ROOT / "README.md")
-TESTING = next(page for page in PAGES if page.path == DOCS / "testing.md")
+TESTING = [page for page in PAGES if page.path.match("docs/testing*.md")]
 # These are run where they stand, by tests below and by tests/test_web_apps.py.
 RUN_IN_PLACE = {each.read_text(): each for each in (ROOT / "examples").rglob("*.py")}
 SECONDS = 30
@@ -204,9 +204,9 @@ def test_an_example_is_short_and_runs(path: Path, capsys: pytest.CaptureFixture[
     assert lines[0].startswith('"""')
 
 
-def test_the_app_of_the_page_on_testing_is_quoted_whole_and_its_tests_pass() -> None:
+def test_the_app_of_the_pages_on_testing_is_quoted_whole_and_its_tests_pass() -> None:
     app = {each.read_text() for each in APP.glob("*.py")}
-    quoted = {block.text for block in TESTING.of("python")}
+    quoted = {block.text for page in TESTING for block in page.of("python")}
 
     said = pytest_in(APP)
 
