@@ -96,7 +96,7 @@ class RetryPolicy:
     """When and how often a failed request is sent again; all numbers are 0 or more.
 
     Raises:
-        ConfigurationError: a number is negative or none, or `retry_ambiguous` is no bool.
+        ConfigurationError: a number is negative or not one, or `retry_ambiguous` is not a bool.
     """
 
     max_retries: int = 2

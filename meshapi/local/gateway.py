@@ -107,7 +107,7 @@ class LocalGateway:
 
     @property
     def requests(self) -> Sequence[RecordedRequest]:
-        """The last 1,000 requests that came, refused ones included, oldest first."""
+        """The last 1,000 requests that came, refused ones included, the oldest first."""
         return tuple(self._service.requests)
 
     @property
@@ -171,7 +171,8 @@ class LocalGateway:
         """Add answers and faults that are written as JSON, one object a line.
 
         Raises:
-            ValueError: a line is none; the message says which, and why. Then none is added.
+            ValueError: a line is not what it should be; the message says which, and why. Then none
+                is added.
         """
         self._service.script.load(text)
 
