@@ -42,15 +42,20 @@ class MeshAPI:
         timeout: seconds for a whole call, above 0, or a `Timeout`; 310 unless given.
         max_retries: how often a failed request may be repeated: 0 or more; 2 unless given.
         retry: the whole `RetryPolicy`, instead of `max_retries`.
-        headers: sent with every call.
+        headers: sent with every call; those that the client writes itself, such as
+            `authorization`, are refused.
         api_version: the contract to pin, as `YYYY-MM` (`X-Mesh-Version`); unset, the gateway serves
             its oldest.
-        proxy: a proxy's URL, instead of the environment's.
-        ssl_context: your own trust or client certificate.
-        http_client: an `httpx.Client` of your own to call through; it is never closed here.
+        proxy: a proxy's URL, in place of those in `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY`.
+        ssl_context: whose certificates are trusted, and your own for mutual TLS; unless given,
+            those of `SSL_CERT_FILE` or `SSL_CERT_DIR` are trusted, else certifi's.
+        http_client: an `httpx.Client` of your own to call through, instead of `proxy`,
+            `ssl_context` and `max_connections`; it is never closed here.
         max_connections: how many connections there may be at once: 1 or more; 1000 unless given.
-        max_response_bytes: the largest answer that is read, inflated; 64 MiB unless given.
-        max_event_bytes: the largest event of a stream that is read; 32 MiB unless given.
+        max_response_bytes: the largest answer that is read, in bytes, inflated: 1 or more; 64 MiB
+            unless given.
+        max_event_bytes: the largest event of a stream that is read, in bytes: 1 or more; 32 MiB
+            unless given.
         hooks: functions that are told of every attempt.
         rate_limit: a limit of the client's own on requests per minute and day.
 
@@ -59,7 +64,7 @@ class MeshAPI:
     """
 
     chat: Chat
-    """Conversations with a model."""
+    """Ask a model (`client.chat.completions`), or several (`client.chat.compare`)."""
 
     def __init__(
         self,
@@ -112,14 +117,14 @@ class MeshAPI:
 
     @cached_property
     def models(self) -> Models:
-        """The models there are."""
+        """Which models there are, and what they cost: `client.models.list()`."""
         from meshapi.resources.models import Models  # Not all programs list them.
 
         return Models(self._transport)
 
     @property
     def totals(self) -> ClientTotals:
-        """What was used so far by this client and all that `with_options` made of it."""
+        """Calls, tokens and US dollars so far, of this client and all that `with_options` made."""
         return self._transport.ledger.totals()
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
@@ -129,6 +134,7 @@ class MeshAPI:
 
         Raises:
             ConfigurationError: an option cannot work.
+            TypeError: there is no option of that name.
         """
         options = _without_secret(options)
         client = copy.copy(self)
@@ -136,7 +142,10 @@ class MeshAPI:
         return client
 
     def close(self) -> None:
-        """Close the connections; calls made afterwards raise `ConfigurationError`."""
+        """Close the connections; calls made afterwards raise `ConfigurationError`.
+
+        On a client that `with_options` made, this does nothing.
+        """
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -167,15 +176,20 @@ class AsyncMeshAPI:
         timeout: seconds for a whole call, above 0, or a `Timeout`; 310 unless given.
         max_retries: how often a failed request may be repeated: 0 or more; 2 unless given.
         retry: the whole `RetryPolicy`, instead of `max_retries`.
-        headers: sent with every call.
+        headers: sent with every call; those that the client writes itself, such as
+            `authorization`, are refused.
         api_version: the contract to pin, as `YYYY-MM` (`X-Mesh-Version`); unset, the gateway serves
             its oldest.
-        proxy: a proxy's URL, instead of the environment's.
-        ssl_context: your own trust or client certificate.
-        http_client: an `httpx.AsyncClient` of your own to call through; it is never closed here.
+        proxy: a proxy's URL, in place of those in `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY`.
+        ssl_context: whose certificates are trusted, and your own for mutual TLS; unless given,
+            those of `SSL_CERT_FILE` or `SSL_CERT_DIR` are trusted, else certifi's.
+        http_client: an `httpx.AsyncClient` of your own to call through, instead of `proxy`,
+            `ssl_context` and `max_connections`; it is never closed here.
         max_connections: how many connections there may be at once: 1 or more; 1000 unless given.
-        max_response_bytes: the largest answer that is read, inflated; 64 MiB unless given.
-        max_event_bytes: the largest event of a stream that is read; 32 MiB unless given.
+        max_response_bytes: the largest answer that is read, in bytes, inflated: 1 or more; 64 MiB
+            unless given.
+        max_event_bytes: the largest event of a stream that is read, in bytes: 1 or more; 32 MiB
+            unless given.
         hooks: functions that are told of every attempt.
         rate_limit: a limit of the client's own on requests per minute and day.
 
@@ -184,7 +198,7 @@ class AsyncMeshAPI:
     """
 
     chat: AsyncChat
-    """Conversations with a model."""
+    """Ask a model (`client.chat.completions`), or several (`client.chat.compare`)."""
 
     def __init__(
         self,
@@ -236,14 +250,14 @@ class AsyncMeshAPI:
 
     @cached_property
     def models(self) -> AsyncModels:
-        """The models there are."""
+        """Which models there are, and what they cost: `client.models.list()`."""
         from meshapi.resources.models import AsyncModels  # Not all programs list them.
 
         return AsyncModels(self._transport)
 
     @property
     def totals(self) -> ClientTotals:
-        """What was used so far by this client and all that `with_options` made of it."""
+        """Calls, tokens and US dollars so far, of this client and all that `with_options` made."""
         return self._transport.ledger.totals()
 
     def with_options(self, **options: Unpack[ClientOptions]) -> Self:
@@ -253,6 +267,7 @@ class AsyncMeshAPI:
 
         Raises:
             ConfigurationError: an option cannot work.
+            TypeError: there is no option of that name.
         """
         options = _without_secret(options)
         client = copy.copy(self)
@@ -260,7 +275,10 @@ class AsyncMeshAPI:
         return client
 
     async def close(self) -> None:
-        """Close the connections; calls made afterwards raise `ConfigurationError`."""
+        """Close the connections; calls made afterwards raise `ConfigurationError`.
+
+        On a client that `with_options` made, this does nothing.
+        """
         await self._transport.close()
 
     async def __aenter__(self) -> Self:

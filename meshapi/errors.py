@@ -64,7 +64,8 @@ class MeshAPIError(Exception):
     """What went wrong, in the server's words where it gave any."""
 
     request_id: str | None
-    """The gateway's id of the request: from the body, else from the header `x-request-id`."""
+    """The gateway's id of the request, for support: from the body, else from the header
+    `x-request-id`; None where no answer came."""
 
     retry_after: float | None
     """Seconds the server asked to wait before the next try; None if it named none."""
@@ -73,7 +74,8 @@ class MeshAPIError(Exception):
     """Whether the request may be sent again."""
 
     partial: ChatCompletionResponse | None
-    """What a stream had delivered before it failed; None before its first event."""
+    """What a stream had delivered before it failed, as an answer; None before its first event, and
+    where the call was no stream."""
 
     meta: Meta
     """The exchange: HTTP status, headers, attempts, seconds."""
@@ -144,7 +146,7 @@ class StreamInterrupted(MeshAPIError):
     """The stream ended before it was complete; `partial` holds what had come."""
 
     events: int
-    """How many events came before the end."""
+    """How many events came before the end, 0 or more."""
 
     def __init__(
         self,
@@ -342,7 +344,11 @@ class ValidationFailed(UnprocessableEntity):
 
 
 class RateLimitExceeded(APIStatusError):
-    """429: requests per minute or per day are used up; `retry_after` says when to come back."""
+    """429: requests per minute or per day are used up; `retry_after` says when to come back.
+
+    A `RateLimit` of the client's own raises it, too, where the turn of a call would come after its
+    deadline: then nothing was sent, and `retry_safety` is `not_sent`.
+    """
 
 
 class ServerError(APIStatusError):

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 
 class CallOptions(TypedDict, total=False):
-    """What every endpoint method takes after its params; what is left out is as the client says."""
+    """What every endpoint method takes after its params; what is left out is as the client says.
+
+    A call raises `ConfigurationError` where one of them cannot work, `InvalidRequest` where
+    `extra_body` or `idempotency_key` cannot be sent, and `TypeError` where there is no such option.
+    """
 
     timeout: float | Timeout
     """Seconds for the whole call, above 0, or a `Timeout`."""
@@ -33,10 +37,11 @@ class CallOptions(TypedDict, total=False):
     """How often a failed request may be repeated: 0 or more; 0 means never."""
 
     headers: Mapping[str, str]
-    """Headers to add, or to send instead of the client's."""
+    """Headers to add, or to send instead of the client's; what may be in them is as there."""
 
     extra_body: Mapping[str, object]
-    """Fields to add to the body or to send instead of the params' own, such as brand-new ones."""
+    """Fields to add to the body, or to send instead of the params' own: not checked, and not
+    `stream`."""
 
     idempotency_key: str
     """Sent as `Idempotency-Key` with every attempt, instead of a random one; printable ASCII

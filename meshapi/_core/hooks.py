@@ -53,7 +53,7 @@ class ResponseInfo:
     """Every response header, by name in any case."""
 
     elapsed: float
-    """Seconds from when it was sent."""
+    """Seconds from when it was sent to the whole answer; of a stream, to its first event."""
 
     error: type[MeshAPIError] | None
     """The class of the error that came of it; None of a good answer."""

@@ -51,16 +51,16 @@ class RateLimit:
     do not. A request, a retry too, waits for its turn as long as the deadline of its call allows;
     where that is too short, the call raises `RateLimitExceeded` at once.
 
-    Any 60 seconds hold at most `rpm` requests, and days begin at midnight UTC. A 429 that names its
-    wait, such as others' requests cause, tells more: nothing is sent until it is over, and a wait
-    of more than a minute says when the day ends.
+    Any 60 seconds hold at most `rpm` requests, and days begin at midnight UTC. It learns from a 429
+    that names its wait, as there may be where others use the key, too: nothing is sent until that
+    wait is over, and one of more than a minute tells when the gateway's day ends.
 
     Args:
         rpm: requests per minute, 1 or more.
         rpd: requests per day, 1 or more.
 
     Raises:
-        ConfigurationError: neither is given, or one is no whole number above 0.
+        ConfigurationError: neither is given, or one is not a whole number of 1 or more.
     """
 
     def __init__(self, *, rpm: int | None = None, rpd: int | None = None) -> None:

@@ -96,7 +96,7 @@ class RetryPolicy:
     """When and how often a failed request is sent again; all numbers are 0 or more.
 
     Raises:
-        ConfigurationError: when a number is negative or not a number.
+        ConfigurationError: a number is negative or not one, or `retry_ambiguous` is not a bool.
     """
 
     max_retries: int = 2
@@ -106,13 +106,15 @@ class RetryPolicy:
     """Also repeat what may already have run and been billed (a lost answer, a 500, a 504)."""
 
     initial_wait: float = 0.5
-    """Seconds before the first repeat when the server names no wait; each next one doubles."""
+    """Seconds before the first repeat where the server names no wait, less up to half of them, at
+    random; each next one doubles."""
 
     max_wait: float = 8.0
-    """The longest wait of our own, in seconds."""
+    """Where that doubling ends, in seconds."""
 
     max_retry_after: float = 60.0
-    """The longest wait of the server's that is slept, in seconds; a longer one raises at once."""
+    """The longest wait asked for by the server that is waited, in seconds; a longer one raises at
+    once."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""

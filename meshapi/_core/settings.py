@@ -34,13 +34,14 @@ class Timeout:
     """
 
     total: float = 310.0
-    """The whole call: connecting, all attempts, all waits, the answer. Not a live stream's life."""
+    """The whole call: connecting, all attempts, all waits, the answer; of a stream, until its first
+    event."""
 
     connect: float = 10.0
-    """Making a connection."""
+    """Making one connection: DNS, TCP, proxy and TLS."""
 
     first_event: float = 310.0
-    """From the call to the first event of a stream, all attempts included."""
+    """From the call to the first event of a stream, all attempts included, within `total`."""
 
     idle: float = 120.0
     """From one event of a stream to the next; comments and single bytes do not count."""
@@ -83,10 +84,12 @@ class ClientOptions(TypedDict, total=False):
     """The whole policy, instead of `max_retries`."""
 
     headers: Mapping[str, str]
-    """Headers to add to every call."""
+    """Headers to add to every call: printable ASCII. Those that the client writes itself cannot be
+    set: `authorization`, `content-length`, `host`, `idempotency-key`, `transfer-encoding`,
+    `x-mesh-version`."""
 
     api_version: str
-    """The contract to pin, as `YYYY-MM`: sent as `X-Mesh-Version`."""
+    """The gateway's contract to pin, as `YYYY-MM`: sent as `X-Mesh-Version`."""
 
     max_response_bytes: int
     """The largest answer that is read, inflated, in bytes: 1 or more."""

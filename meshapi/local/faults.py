@@ -34,7 +34,14 @@ FaultName: TypeAlias = Literal[
     "comments",
     "huge_event",
 ]
-"""What goes wrong, beside a plain status."""
+"""What goes wrong, beside a plain status.
+
+`html`: a 502 page of HTML. `error_in_200`: an error with status 200. `error_first` and
+`error_mid_stream`: an error in a stream. `disconnect`: the connection is dropped. `truncate`: the
+answer ends too early. `corrupt`: it is broken JSON. `stall`: silence in the middle; `slow`: at the
+beginning. The rest is right, and looks odd: `one_byte_writes`, `crlf`, `bom`, `comments`,
+`huge_event`.
+"""
 
 HEADER = "x-meshapi-fault"
 """The request header that asks for a fault: `429; retry_after=60` or `truncate; after=3`."""

@@ -38,8 +38,8 @@ class LocalGateway:
 
     Args:
         token: the key that is there from the start.
-        port: where to listen; 0 takes a free one.
-        tokens_per_second: how fast streams are written; None is as fast as they can be.
+        port: where to listen, on 127.0.0.1; 0 takes a free one.
+        tokens_per_second: how fast streams are written, above 0; None is as fast as they can be.
         answers: who answers what no script does: `babble` talks nonsense, `echo` says what the
             user said last, `script` refuses with 502.
         upstream: a server that answers instead, at any URL that speaks OpenAI's chat completions;
@@ -107,7 +107,7 @@ class LocalGateway:
 
     @property
     def requests(self) -> Sequence[RecordedRequest]:
-        """The last 1,000 requests that came, refused ones included, oldest first."""
+        """The last 1,000 requests that came, refused ones included, the oldest first."""
         return tuple(self._service.requests)
 
     @property
@@ -171,7 +171,8 @@ class LocalGateway:
         """Add answers and faults that are written as JSON, one object a line.
 
         Raises:
-            ValueError: a line is none; the message says which, and why. Then none is added.
+            ValueError: a line is not what it should be; the message says which, and why. Then none
+                is added.
         """
         self._service.script.load(text)
 
@@ -243,13 +244,19 @@ class LocalGateway:
         return self.clock.skip_waits()
 
     def client(self, **options: Unpack[ClientOptions]) -> MeshAPI:
-        """A client that asks this gateway in this process, without a socket."""
+        """A client that asks this gateway in this process, without a socket.
+
+        It need not be closed.
+        """
         http = self.transport.http_client()
         client = MeshAPI(http_client=http, base_url=_NOWHERE, token=self.token)
         return client.with_options(**options)
 
     def async_client(self, **options: Unpack[ClientOptions]) -> AsyncMeshAPI:
-        """An async client that asks this gateway in this process, without a socket."""
+        """An async client that asks this gateway in this process, without a socket.
+
+        It need not be closed.
+        """
         http = self.transport.async_http_client()
         client = AsyncMeshAPI(http_client=http, base_url=_NOWHERE, token=self.token)
         return client.with_options(**options)

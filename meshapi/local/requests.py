@@ -26,22 +26,22 @@ class RecordedRequest:
     """One request as it arrived."""
 
     method: str
-    """Such as `POST`."""
+    """`POST` or `GET`."""
 
     path: str
     """Such as `/v1/chat/completions`, with its query."""
 
     headers: Mapping[str, str] = field(repr=False)
-    """By name in any case; one that came twice has its values joined by a comma."""
+    """The headers by name, in any case; one that came twice has its values joined by a comma."""
 
     body: bytes
-    """As it was sent."""
+    """The body, byte for byte as it was sent."""
 
     def json(self) -> JSONObject:
         """The body, read as JSON.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the body is no JSON.
         """
         return cast("JSONObject", from_json(self.body))
 
@@ -68,7 +68,7 @@ class RecordedRequest:
         return self.method, self.path.partition("?")[0]
 
     def query(self, name: str) -> str | None:
-        """A field of the query."""
+        """A field of the query by its name; None where it is not there."""
         return parse_qs(self.path.partition("?")[2]).get(name, [None])[-1]
 
 

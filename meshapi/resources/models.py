@@ -20,33 +20,33 @@ class ModelListParams(Params):
     """Which models to list: all of them, unless something is set (Mesh's docs).
 
     Raises:
-        pydantic.ValidationError: when a field is unknown or of a wrong type.
+        pydantic.ValidationError: a field is unknown or of a wrong type.
     """
 
     free: Flag | None = None
-    """Only those that cost nothing, or only those that cost something."""
+    """True lists those that cost nothing, False those that cost something."""
 
     type: Text | None = None
-    """Only those of a kind: `text`, `embedding`, `image`, `audio` or `video`."""
+    """Lists those of one kind: `text`, `embedding`, `image`, `audio` or `video`."""
 
     provider: Text | None = None
-    """Only those of a provider; few models name theirs."""
+    """Lists those of one provider; few models name theirs."""
 
 
 class ModelPricing(Payload):
     """What a model costs in US dollars; prices of other kinds are kept as they came."""
 
     prompt_usd_per_1m: Decimal | None = None
-    """A million tokens of the request."""
+    """US dollars for a million tokens of the request."""
 
     completion_usd_per_1m: Decimal | None = None
-    """A million tokens of the answer."""
+    """US dollars for a million tokens of the answer."""
 
     prompt_usd_per_1k: Decimal | None = None
-    """A thousand tokens of the request."""
+    """US dollars for a thousand tokens of the request."""
 
     completion_usd_per_1k: Decimal | None = None
-    """A thousand tokens of the answer."""
+    """US dollars for a thousand tokens of the answer."""
 
     pricing_unit: str | None = None
     """What is counted where it is not tokens, as the server names it."""

@@ -29,7 +29,7 @@ class ToolCallDelta(Payload):
     """A piece of a tool call."""
 
     index: int | None = None
-    """Which call of the message this continues."""
+    """Which call of the message this continues, from 0."""
 
     id: Annotated[str, Field(coerce_numbers_to_str=True)] | None = None
     """The call's id, on the piece that begins it."""
@@ -64,7 +64,7 @@ class ChatCompletionChunkChoice(Payload):
     """What a chunk adds to one of the answers."""
 
     index: Annotated[int, null_reads_as(int)] = 0
-    """Which answer; 0 where the server left it out."""
+    """Which answer, from 0; 0 where the server left it out."""
 
     delta: Annotated[ChatCompletionDelta, null_reads_as(ChatCompletionDelta)] = Field(
         default_factory=ChatCompletionDelta, validation_alias=AliasChoices("delta", "message")

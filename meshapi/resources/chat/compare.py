@@ -51,7 +51,7 @@ class ComparisonParams(Params):
     """The body of `POST /v1/chat/compare` (Mesh's docs); every answer is billed, the judge's too.
 
     Raises:
-        pydantic.ValidationError: when a field is unknown, of a wrong type, or out of its bounds.
+        pydantic.ValidationError: a field is unknown, of a wrong type, or out of its bounds.
     """
 
     models: list[Text] = Field(min_length=1, max_length=10)

@@ -64,7 +64,8 @@ class ChatCompletions(Resource):
             ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             InvalidResponse: the answer is not what the wire promises.
             InvalidRequest: the params cannot be sent.
-            ConfigurationError: the token's function failed, or the client is closed.
+            ConfigurationError: an option cannot work, the token's function failed, or the client is
+                closed.
         """
         if getattr(params, "stream", None) is True:
             return self.stream(params, **options)
@@ -139,14 +140,14 @@ class ChatCompletions(Resource):
 
         The calls of one answer run at the same time, in threads, on `AsyncMeshAPI` async ones in
         this loop; on `MeshAPI` one that is alone runs in this thread. What a function raises, and
-        arguments that do not fit, are told to the model. A conversation that
-        ends with calls goes on with these, so that what was left half-way can be taken up again.
+        arguments that do not fit, are told to the model. A conversation that ends with calls goes
+        on with these, so that what was left half-way can be taken up again.
 
         Args:
             params: what to ask. `params.tools` are tools without a function: the run ends at a
                 call of one, which is then in `pending`.
             tools: the functions that the model may call, or tools made by `Tool.from_function`.
-            max_turns: how often the model may be asked, 1 or more.
+            max_turns: how often the model may be asked, 1 or more; 10 unless given.
             on_tool_error: told of each call whose function raised, and of what; the text that it
                 returns is told to the model instead, and what it raises ends the run.
             options: those of `create`, for each question. An `idempotency_key` is sent with the
@@ -155,7 +156,8 @@ class ChatCompletions(Resource):
         Raises:
             MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
             MeshAPIError: a question failed, as in `create`; `error.run` is what was done so far.
-            InvalidRequest: something is no function, cannot be described, or cannot be sent.
+            InvalidRequest: something is no function, cannot be described, or cannot be sent;
+                `max_turns` is below 1, or there are no tools.
         """
         from meshapi.resources.chat.run_steps import run  # Not all have tools.
 
@@ -214,7 +216,8 @@ class AsyncChatCompletions(AsyncResource):
             ConnectionFailed: no answer came, or none in time (`DeadlineExceeded`).
             InvalidResponse: the answer is not what the wire promises.
             InvalidRequest: the params cannot be sent.
-            ConfigurationError: the token's function failed, or the client is closed.
+            ConfigurationError: an option cannot work, the token's function failed, or the client is
+                closed.
         """
         if getattr(params, "stream", None) is True:
             return await self.stream(params, **options).__aenter__()
@@ -289,14 +292,14 @@ class AsyncChatCompletions(AsyncResource):
 
         The calls of one answer run at the same time, in threads, on `AsyncMeshAPI` async ones in
         this loop; on `MeshAPI` one that is alone runs in this thread. What a function raises, and
-        arguments that do not fit, are told to the model. A conversation that
-        ends with calls goes on with these, so that what was left half-way can be taken up again.
+        arguments that do not fit, are told to the model. A conversation that ends with calls goes
+        on with these, so that what was left half-way can be taken up again.
 
         Args:
             params: what to ask. `params.tools` are tools without a function: the run ends at a
                 call of one, which is then in `pending`.
             tools: the functions that the model may call, or tools made by `Tool.from_function`.
-            max_turns: how often the model may be asked, 1 or more.
+            max_turns: how often the model may be asked, 1 or more; 10 unless given.
             on_tool_error: told of each call whose function raised, and of what; the text that it
                 returns is told to the model instead, and what it raises ends the run.
             options: those of `create`, for each question. An `idempotency_key` is sent with the
@@ -305,7 +308,8 @@ class AsyncChatCompletions(AsyncResource):
         Raises:
             MaxTurnsExceeded: the model calls again after its last turn; these calls are not run.
             MeshAPIError: a question failed, as in `create`; `error.run` is what was done so far.
-            InvalidRequest: something is no function, cannot be described, or cannot be sent.
+            InvalidRequest: something is no function, cannot be described, or cannot be sent;
+                `max_turns` is below 1, or there are no tools.
         """
         from meshapi.resources.chat.run_steps import async_run  # Not all have tools.
 

@@ -25,7 +25,7 @@ from meshapi.resources.chat.replies import ChatCompletionResponse, UsageInfo
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Growing:
     index: int
-    """Which answer: 0, unless several were asked for."""
+    """Which answer, from 0: always 0, unless several were asked for."""
 
     delta: str
     """What is added to the text."""

@@ -80,13 +80,13 @@ class ImageOptions(Params):
     """How many: 1 to 10; 1 on the server (Mesh's docs)."""
 
     size: Text | None = None
-    """How large, such as `1024x1024`, which is the server's default (Mesh's docs)."""
+    """Width and height in pixels, such as `1024x1024`, the server's default (Mesh's docs)."""
 
     quality: Text | None = None
     """How well; `high` on the server (Mesh's docs)."""
 
     response_format: Literal["url", "b64_json"] | Text | None = None
-    """Whether as `url` or as `b64_json` (Mesh's docs)."""
+    """How they come: as a `url`, or inline as `b64_json` (Mesh's docs)."""
 
 
 class AudioOptions(Params):

@@ -34,12 +34,13 @@ else:
     StreamFlag = TypeVar("StreamFlag", bound=bool)
 
 ChatCompletionRequestStop: TypeAlias = Text | list[Text]
-"""One stop sequence or several."""
+"""One stop sequence, or a list of them."""
 
 ChatCompletionRequestToolChoice: TypeAlias = (
     Literal["none", "auto", "required"] | Text | ToolChoice | Mapping[str, object]
 )
-"""May the model call tools (`auto`), must it not (`none`), must it (`required`), or one of them."""
+"""Whether the model may call tools (`auto`), must not (`none`), must (`required`), or must call a
+certain one: `ToolChoice(function=ToolChoiceFunction(name=...))`, or the same as a mapping."""
 
 History: TypeAlias = Annotated[
     Sequence[ChatMessage | Mapping[str, object]],
@@ -72,8 +73,8 @@ Tools: TypeAlias = Annotated[
 class ChatCompletionParams(OneClass, Params, Generic[StreamFlag]):
     """The body of `POST /v1/chat/completions`.
 
-    In brackets behind each field stands where it is published; `docs/wire.md` says what the sources
-    000 to 003 are.
+    In brackets behind each field stands where it is published: sources 000 to 003 are four pages,
+    which `docs/wire.md` names.
 
     What is not set is not sent, so that the defaults of the key, the template and the gateway hold.
     What is set to None is sent as null. Fields newer than this version go through `extra_body`.
@@ -82,8 +83,8 @@ class ChatCompletionParams(OneClass, Params, Generic[StreamFlag]):
     `dict[str, Any]`, nor in `model_copy(update={"stream": ...})`: annotate the result there.
 
     Raises:
-        pydantic.ValidationError: when a field is unknown, of a wrong type, or out of its bounds,
-            at construction and on assignment.
+        pydantic.ValidationError: a field is unknown, of a wrong type, or out of its bounds; when it
+            is made, and when a field is set.
     """
 
     messages: History
@@ -103,8 +104,8 @@ class ChatCompletionParams(OneClass, Params, Generic[StreamFlag]):
     """Values for the template's `{{slot}}` placeholders (sources 000, 002, 003)."""
 
     session_id: Text | None = None
-    """Groups calls in usage reports, by a key of your own; Mesh sets no limit, OpenRouter 256
-    characters (all sources)."""
+    """A name of your own that groups calls in usage reports and in `client.totals`; any length on
+    Mesh, at most 256 characters at OpenRouter (all sources)."""
 
     if TYPE_CHECKING:
         # The flag's type defaults to Literal[False]; no checker sees that its value does as well.
@@ -118,12 +119,12 @@ class ChatCompletionParams(OneClass, Params, Generic[StreamFlag]):
     """What a stream carries besides the answer (source 001; not confirmed on Mesh)."""
 
     temperature: Number | None = Field(default=None, ge=0, le=2)
-    """How freely tokens are sampled: 0 to 2, low is more deterministic; 1 at OpenRouter (all
-    sources, bounds of 003)."""
+    """How freely tokens are sampled: 0 to 2, where 0 is the most predictable; OpenRouter's default
+    is 1 (all sources, bounds of 003)."""
 
     top_p: Number | None = Field(default=None, ge=0, le=1)
-    """Sample only the likeliest tokens that reach this probability together: 0 to 1; 1 at
-    OpenRouter (all sources, bounds of 003)."""
+    """Sample only the likeliest tokens that reach this probability together: 0 to 1; OpenRouter's
+    default is 1 (all sources, bounds of 003)."""
 
     frequency_penalty: Number | None = Field(default=None, ge=-2, le=2)
     """Makes tokens rarer the more often they appeared: -2 to 2 (all sources, bounds of 003)."""
@@ -132,13 +133,15 @@ class ChatCompletionParams(OneClass, Params, Generic[StreamFlag]):
     """Makes tokens rarer once they appeared: -2 to 2 (all sources, bounds of 003)."""
 
     max_tokens: Whole | None = Field(default=None, ge=1)
-    """How many tokens the answer may have: at least 1 (all sources, bound of 003)."""
+    """How many tokens the answer may have: at least 1; where that cuts it, `finish_reason` is
+    `length` (all sources, bound of 003)."""
 
     max_completion_tokens: Whole | None = Field(default=None, ge=1)
     """The same under OpenAI's newer name: at least 1 (source 001; not confirmed on Mesh)."""
 
     stop: ChatCompletionRequestStop | None = None
-    """Where the answer ends: one sequence or several, 4 at the most at OpenRouter (all sources)."""
+    """Where the answer ends: one sequence, or a list of them, at OpenRouter of 4 at the most (all
+    sources)."""
 
     seed: Whole | None = None
     """Asks for the same answer to the same request, as far as the provider can (all sources)."""

@@ -62,7 +62,10 @@ class TextContentPart(_Part):
 
 
 class ImageContentPart(_Part):
-    """An image to look at (source 002)."""
+    """An image to look at (source 002).
+
+    One on the web is `ImageContentPart(image_url=ImageUrl(url="https://..."))`.
+    """
 
     type: Literal["image_url"] = "image_url"
     """Always `image_url`; sent whether it was given or not."""
@@ -73,6 +76,10 @@ class ImageContentPart(_Part):
     @classmethod
     def from_file(cls, path: str | Path, *, detail: ImageUrlDetail | None = None) -> Self:
         """Read an image (.png, .jpg, .jpeg, .webp or .gif) and send it inline.
+
+        Args:
+            path: where it is.
+            detail: how closely to look at it; the server's default is `auto`.
 
         Raises:
             InvalidRequest: the name has none of these endings, or the file is empty.
@@ -87,8 +94,13 @@ class ImageContentPart(_Part):
     ) -> Self:
         """Send an image inline, as a `data:` URI.
 
+        Args:
+            data: the image.
+            media_type: `image/png`, `image/jpeg`, `image/webp` or `image/gif`.
+            detail: how closely to look at it; the server's default is `auto`.
+
         Raises:
-            InvalidRequest: the media type is no image's that the wire takes, or there is no data.
+            InvalidRequest: the media type is none of these, or there is no data.
         """
         image_url = ImageUrl(url=data_uri(data, checked_image_type(media_type)))
         if detail is not None:
@@ -123,11 +135,14 @@ class AudioContentPart(_Part):
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
-        """Read audio and send it inline; the name's ending (.wav, .mp3, ...) tells its format.
+        """Read audio and send it inline.
+
+        Args:
+            path: where it is; the name's ending tells the format: .wav, .mp3, .aiff, .aac, .ogg,
+                .flac, .m4a, .pcm16 or .pcm24.
 
         Raises:
-            InvalidRequest: the ending is none of the formats that the wire takes, or the file is
-                empty.
+            InvalidRequest: the name has none of these endings, or the file is empty.
             OSError: the file cannot be read.
         """
         form = audio_format_of_file(Path(path))
@@ -137,8 +152,13 @@ class AudioContentPart(_Part):
     def from_bytes(cls, data: bytes, media_type: str) -> Self:
         """Send audio inline, in base64.
 
+        Args:
+            data: the audio.
+            media_type: that of one of these formats, such as `audio/wav`, `audio/mpeg` (mp3) or
+                `audio/mp4` (m4a).
+
         Raises:
-            InvalidRequest: the media type is none that the wire takes, or there is no data.
+            InvalidRequest: the media type is none of theirs, or there is no data.
         """
         return cls(input_audio=InputAudio(data=in_base64(data), format=audio_format(media_type)))
 
@@ -200,8 +220,13 @@ class FileContentPart(_Part):
     def from_bytes(cls, data: bytes, media_type: str, *, filename: str | None = None) -> Self:
         """Send a file inline, as a `data:` URI.
 
+        Args:
+            data: the file's content.
+            media_type: such as `application/pdf`.
+            filename: its name, for the model.
+
         Raises:
-            InvalidRequest: the media type is none, or there is no data.
+            InvalidRequest: the media type is not written as one, or there is no data.
         """
         file = FileData(file_data=data_uri(data, media_type))
         if filename is not None:

@@ -12,17 +12,22 @@ from meshapi.resources.chat.messages import ChatCompletionMessage, joined_text
 ChatCompletionChoiceFinishReason: TypeAlias = (
     Literal["stop", "length", "tool_calls", "content_filter", "function_call"] | str
 )
-"""Why the model stopped: the published five, or what a newer gateway says."""
+"""Why the model stopped: the published five, or what a newer gateway says.
+
+`stop`: it was done, or came to a stop sequence. `length`: the token limit cut it. `tool_calls`: it
+asks for calls. `content_filter`: the provider held it back. `function_call`: it asks for a call, in
+OpenAI's older form.
+"""
 
 
 class PromptTokensDetails(Payload):
     """What the prompt's tokens were (source 002)."""
 
     cached_tokens: int | None = None
-    """How many of them the provider had cached."""
+    """How many of them the provider read from its cache."""
 
     cache_write_tokens: int | None = None
-    """How many of them it cached for later (OpenRouter)."""
+    """How many of them it wrote to its cache (OpenRouter)."""
 
     audio_tokens: int | None = None
     """How many of them were audio (OpenAI, OpenRouter)."""
@@ -32,7 +37,7 @@ class CompletionTokensDetails(Payload):
     """What the answer's tokens were (Mesh's docs, OpenAI)."""
 
     reasoning_tokens: int | None = None
-    """How many of them were thought and not said."""
+    """How many of them were spent on thinking, and are not in the text."""
 
     audio_tokens: int | None = None
     """How many of them were audio."""
@@ -74,7 +79,7 @@ class ChatCompletionChoice(Payload):
     """One of the answers (source 002)."""
 
     index: Annotated[int, null_reads_as(lambda: _UNNUMBERED)] = 0
-    """Its place among the answers; its position where the server left it out."""
+    """Its number among the answers, from 0; its place in the list where the server left it out."""
 
     message: Annotated[ChatCompletionMessage, null_reads_as(ChatCompletionMessage)] = Field(
         default_factory=ChatCompletionMessage
@@ -82,7 +87,7 @@ class ChatCompletionChoice(Payload):
     """What the model said; an empty message where the server sent none."""
 
     finish_reason: ChatCompletionChoiceFinishReason | None = None
-    """Why it stopped."""
+    """Why it stopped; None where the server did not say."""
 
     logprobs: ChatCompletionChoiceLogprobs | None = None
     """Log probabilities, where they were asked for."""

@@ -21,7 +21,12 @@ HEARTBEAT_SECONDS = 15.0
 
 
 class ChatCompletionStream(Stream[ChatCompletionChunk]):
-    """The chunks of a completion; their text in `text_stream`, the whole answer in `final()`."""
+    """The chunks of a completion; their text in `text_stream`, the whole answer in `final()`.
+
+    Use it in a `with` block or bare in a `for` loop, which gives a `ChatCompletionChunk` each time.
+    The loop raises `StreamInterrupted` where the stream ends before it is complete, and what else a
+    `Stream` raises.
+    """
 
     def __init__(self, transport: Transport, call: Call[ChatCompletionChunk]) -> None:
         """Send the call, and wait for the first chunk."""
@@ -63,6 +68,7 @@ class ChatCompletionStream(Stream[ChatCompletionChunk]):
 
         Raises:
             StreamInterrupted: the stream ended, or was closed, before it was complete.
+            MeshAPIError: what was left failed, as in a loop.
         """
         self._finish()
         return self._fold.partial(self.meta)
@@ -79,9 +85,9 @@ class ChatCompletionStream(Stream[ChatCompletionChunk]):
         are. When the browser leaves, the call is closed.
 
         Args:
-            heartbeat: after how many seconds of silence a comment is sent, by which a server that
-                does not listen for the browser's leaving notices it: above 0, 15 unless given;
-                None sends none. A plain `for` loop, as WSGI has, gets none.
+            heartbeat: after how many seconds of silence a comment is sent, above 0; 15 unless
+                given, None sends none. By it, a server that does not watch the connection notices
+                that the browser left. A plain `for` loop, as WSGI has, gets none.
             on_error: told of the error that ended the stream; the text that it returns is sent
                 instead of the error's message, which may name models, limits and providers.
 
@@ -99,7 +105,12 @@ class ChatCompletionStream(Stream[ChatCompletionChunk]):
 
 
 class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
-    """The chunks of a completion; their text in `text_stream`, the whole answer in `final()`."""
+    """The chunks of a completion; their text in `text_stream`, the whole answer in `final()`.
+
+    Use it in an `async with` block or bare in an `async for` loop, which gives a
+    `ChatCompletionChunk` each time. The loop raises `StreamInterrupted` where the stream ends
+    before it is complete, and what else an `AsyncStream` raises.
+    """
 
     def __init__(self, transport: AsyncTransport, call: Call[ChatCompletionChunk]) -> None:
         """Send nothing yet: entering the stream, or asking for its first chunk, does."""
@@ -144,6 +155,7 @@ class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
 
         Raises:
             StreamInterrupted: the stream ended, or was closed, before it was complete.
+            MeshAPIError: what was left failed, as in a loop.
         """
         await self._finish()
         return self._fold.partial(self.meta)
@@ -160,9 +172,9 @@ class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         are. When the browser leaves, the call is closed.
 
         Args:
-            heartbeat: after how many seconds of silence a comment is sent, by which a server that
-                does not listen for the browser's leaving notices it: above 0, 15 unless given;
-                None sends none. A plain `for` loop, as WSGI has, gets none.
+            heartbeat: after how many seconds of silence a comment is sent, above 0; 15 unless
+                given, None sends none. By it, a server that does not watch the connection notices
+                that the browser left. A plain `for` loop, as WSGI has, gets none.
             on_error: told of the error that ended the stream; the text that it returns is sent
                 instead of the error's message, which may name models, limits and providers.
 
