@@ -59,9 +59,6 @@ def _names(site: Path) -> list[str]:
 
 def _photograph(browser: Browser, site: Path, name: str, folder: Path) -> Iterator[str]:
     """Pictures of a page in each look; what is wrong with it."""
-    if not (site / f"{name}.html").is_file():
-        yield f"{name}: there is no such page"
-        return
     for width, dark in product(_WIDTHS, (False, True)):
         look = f"{name} at {width}, {'dark' if dark else 'light'}"
         browser.look(width=width, dark=dark)

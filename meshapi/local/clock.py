@@ -135,7 +135,7 @@ def _pauses(seconds: float) -> Iterator[float]:
         with _lock:
             if left <= 0 or (passed >= _TOGETHER and _traffic.rests):
                 for clock, ahead in goals:
-                    clock._move_to(ahead - passed)
+                    clock._move_to(ahead - passed)  # pyright: ignore[reportPrivateUsage]  # Of this file.
                 return
         yield min(pause, left)
         pause = min(2 * pause, _LONGEST_PAUSE)
