@@ -10,6 +10,7 @@ import pytest
 
 from meshapi.local import LocalGateway
 from tests.migration import PAGES, Change, changes
+from tests.pages import ROOT
 from tests.scripts import run
 from tests.terminal import aim
 
@@ -44,7 +45,8 @@ def test_no_line_of_a_change_is_written_badly(tmp_path: Path) -> None:
     for number, change in enumerate(CHANGES):
         (tmp_path / f"after_{number}.py").write_text(change.after)
 
-    check = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F,I", str(tmp_path)]
-    ruff = subprocess.run(check, capture_output=True, text=True)
+    # From the root, where it sees that meshapi is a package of this project.
+    check = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "F,I"]
+    ruff = subprocess.run([*check, tmp_path], cwd=ROOT, capture_output=True, text=True)
 
     assert not ruff.returncode, ruff.stdout
