@@ -25,6 +25,7 @@ from meshapi import (
 )
 from meshapi._core.settings import ClientOptions
 from meshapi.local import LocalGateway
+from meshapi.resources.chat.sse import OnError
 
 T = TypeVar("T")
 Client: TypeAlias = MeshAPI | AsyncMeshAPI
@@ -92,9 +93,11 @@ class Sync:
                 break
         return told
 
-    def frames_of(self, stream: AnyStream | AnyRunStream) -> list[bytes]:
+    def frames_of(
+        self, stream: AnyStream | AnyRunStream, on_error: OnError | None = None
+    ) -> list[bytes]:
         assert isinstance(stream, (ChatCompletionStream, ToolRunStream))
-        return list(stream.to_sse())
+        return list(stream.to_sse(on_error=on_error))
 
     def take(self, stream: AnyStream, count: int) -> list[ChatCompletionChunk]:
         """Read so many events, and leave by `break`."""
@@ -183,10 +186,12 @@ class Async(Sync):
         self._runner.run(collected())
         return kept
 
-    def frames_of(self, stream: AnyStream | AnyRunStream) -> list[bytes]:
+    def frames_of(
+        self, stream: AnyStream | AnyRunStream, on_error: OnError | None = None
+    ) -> list[bytes]:
         async def collected() -> list[bytes]:
             assert isinstance(stream, (AsyncChatCompletionStream, AsyncToolRunStream))
-            return [frame async for frame in stream.to_sse()]
+            return [frame async for frame in stream.to_sse(on_error=on_error)]
 
         return self._runner.run(collected())
 

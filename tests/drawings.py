@@ -83,7 +83,7 @@ CALL = Way(
         Step(
             "The request leaves",
             "the same Idempotency-Key in each attempt, and its number",
-            (Aside("failure", "ConnectionFailed", "no answer comes back: ambiguous"),),
+            (Aside("failure", "ConnectionFailed", "no answer, or half of one: ambiguous"),),
         ),
         Step(
             "An answer comes in",
@@ -91,12 +91,13 @@ CALL = Way(
             (
                 Aside("answer", "ChatCompletionResponse", "it is whole: this is what you get"),
                 Aside("failure", "APIStatusError", "the gateway says no: what it says decides"),
+                Aside("failure", "InvalidResponse", "it makes no sense, such as HTML: final"),
             ),
         ),
         Step(
             "If it failed: may it be sent again?",
             "retry_safety, max_retries, the budget, the deadline",
-            (Aside("error", "The error is raised", "it may have been billed, or no try is left"),),
+            (Aside("error", "The error is raised", "it is ambiguous or final, or no try is left"),),
         ),
     ],
     {(6, 2): "yes: wait as long as the server asked, then again"},
@@ -125,7 +126,7 @@ STREAM = Way(
         ),
         Step(
             "The first event",
-            "from here on nothing is sent again",
+            "unless it is an error, nothing is sent again from here on",
             (Aside("error", "DeadlineExceeded", "none came within Timeout.first_event"),),
         ),
         Step(
@@ -169,9 +170,16 @@ _LEFT, _BOX = 64, 400
 _RIGHT, _ASIDE = 512, 344
 _HEIGHT, _GAP = 54, 26
 _COLOURS = {
+    "yours": ("#e9edfd", "#3f51b5"),
     "answer": ("#e6f4ee", "#0b6e4f"),
     "failure": ("#fff6e0", "#b7791f"),
     "error": ("#fdeeec", "#b3382c"),
+}
+_LEGEND = {
+    "yours": "your code",
+    "answer": "no error",
+    "failure": "a failed attempt",
+    "error": "an error is raised",
 }
 
 
@@ -188,7 +196,23 @@ def _way(way: Way) -> str:
         for top, below in pairwise(tops[:-1])
     ]
     backs = [_back(tops[start], tops[end], label) for (start, end), label in way.back.items()]
-    return _card(way.title, way.description, tops[-1], [*downs, *backs, *parts])
+    parts = [*_legend(way), *downs, *backs, *parts]
+    return _card(way.title, way.description, tops[-1], parts)
+
+
+def _legend(way: Way) -> Iterator[str]:
+    """What the colours that are in the drawing mean, from right to left above it."""
+    kinds = {aside.kind for step in way.steps for aside in step.asides}
+    right = _RIGHT + _ASIDE
+    for kind in reversed([each for each in _LEGEND if each in {"yours", *kinds}]):
+        fill, line = _COLOURS[kind]
+        x = right - 7 * len(_LEGEND[kind])
+        right = x - 40
+        yield (
+            f'<rect x="{x - 18}" y="24" width="12" height="12" rx="3" fill="{fill}"'
+            f' stroke="{line}"/>\n'
+            f'<text x="{x}" y="34" font-size="12.5" fill="{_SOFT}">{_LEGEND[kind]}</text>\n'
+        )
 
 
 def _tops(steps: list[Step]) -> Iterator[float]:
@@ -201,7 +225,7 @@ def _tops(steps: list[Step]) -> Iterator[float]:
 
 
 def _step(step: Step, top: float) -> str:
-    fill, line = ("#e9edfd", "#3f51b5") if step.is_yours else ("#f4f6f8", _LINE)
+    fill, line = _COLOURS["yours"] if step.is_yours else ("#f4f6f8", _LINE)
     asides = [
         _aside(aside, top, top + number * (_HEIGHT + 8)) for number, aside in enumerate(step.asides)
     ]
@@ -256,7 +280,7 @@ def _tree() -> str:
         if depth:
             parts.append(_elbow(x - _INDENT + 8, tops[-1] + 8, x - 6, bottom - 4))
         tops.append(bottom)
-        lines = textwrap.wrap(_first_sentence(error), 84)
+        lines = _wrapped(_first_sentence(error))
         parts.append(_name(x, bottom, error.__name__) + _sentence(bottom, lines))
         bottom += _ROW + 17 * (len(lines) - 1)
     description = "Every error class under MeshAPIError, with the first sentence of its docstring."
@@ -273,6 +297,12 @@ def _walk(error: type[errors.MeshAPIError], depth: int = 0) -> Iterator[tuple[in
 def _first_sentence(error: type) -> str:
     paragraph = " ".join((inspect.getdoc(error) or "").split("\n\n")[0].split())
     return re.split(r"(?<=\.)\s", paragraph)[0].rstrip(".").replace("`", "")
+
+
+def _wrapped(sentence: str) -> list[str]:
+    """Its lines, about equally long."""
+    count = len(textwrap.wrap(sentence, 84))
+    return textwrap.wrap(sentence, 84 if count == 1 else len(sentence) // count + 8)
 
 
 def _name(x: float, y: float, name: str) -> str:

@@ -42,6 +42,8 @@ def main() -> int:
     ):
         site = build(Path(folder))
         names = asked.pages or _names(site)
+        if missing := [name for name in names if not (site / f"{name}.html").is_file()]:
+            parser.error(f"no such page: {', '.join(missing)}")
         wrong = [
             *(each for name in names for each in _photograph(browser, site, name, asked.folder)),
             *_search(browser, site),

@@ -22,7 +22,7 @@ SURFACE = Path(__file__).parent / "surface.txt"
 
 Found = Any  # griffe tells its objects and their aliases apart only at run time.
 MODULES = ("meshapi", "meshapi.errors", "meshapi.local", "meshapi.otel", "meshapi.pytest_plugin")
-# Nobody imports these: they stand behind a client's attributes and a method's arguments.
+# Nobody imports these: they stand behind a client's attributes.
 SHELLS = (
     "resources.chat.chat.Chat",
     "resources.chat.chat.AsyncChat",
@@ -32,13 +32,6 @@ SHELLS = (
     "resources.chat.compare.AsyncCompare",
     "resources.models.Models",
     "resources.models.AsyncModels",
-)
-ARGUMENTS = (
-    "local.faults.FaultName",
-    "local.faults.FaultOptions",
-    "local.rules.Limits",
-    "local.script.ReplyOptions",
-    "local.script.ScriptedCall",
 )
 # Of the methods with two underscores, these are called by what a user writes.
 SPOKEN = {
@@ -78,7 +71,7 @@ def names() -> Iterator[str]:
         home = package[module.removeprefix("meshapi.")] if "." in module else package
         for name in sorted(exported(home)):
             yield from shown_once(f"{module}.{name}", home[name], shown)
-    for path in (*SHELLS, *ARGUMENTS):
+    for path in SHELLS:
         yield from shown_once(path.rpartition(".")[2], package[path], shown)
 
 

@@ -18,6 +18,7 @@ from meshapi import (
     Forbidden,
     ModelNotFound,
     NotFound,
+    ProviderNotAvailable,
     RateLimitExceeded,
     ServerError,
     SpendLimitExceeded,
@@ -661,3 +662,60 @@ def test_a_moment_needs_its_zone(own: LocalGateway) -> None:
 def test_an_option_that_cannot_work_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         LocalGateway(**options)
+
+
+def test_a_request_tells_what_a_tool_was_called_with(colour: Sync) -> None:
+    def weather(city: str) -> str:
+        return f"The sky over {city} is clear."
+
+    gateway = LocalGateway()
+    client = colour.in_process(gateway)
+    gateway.reply(tool_calls=[{"name": "weather", "arguments": {"city": "Oslo"}}])
+    gateway.reply("Clear.")
+    colour.settle(client.chat.completions.run(QUESTION, tools=[weather]))
+    colour.settle(client.close())
+
+    first, last = gateway.requests
+    assert first.tool_calls == []
+    (call,) = last.tool_calls
+    assert (call.function.name, call.function.parsed_arguments) == ("weather", {"city": "Oslo"})
+
+
+def test_conversations_at_once_are_each_told_their_own(colour: Sync) -> None:
+    gateway = LocalGateway(answers="script")
+    client = colour.in_process(gateway, max_retries=0)
+    gateway.reply("Rain.", when="Oslo")
+    gateway.fail(503, when="Oslo")
+    gateway.reply("Sun.", when="Rome")
+
+    rome, oslo = (
+        ChatCompletionParams(
+            messages=[
+                {"role": "user", "content": f"The weather in {city}?"},
+                {"role": "user", "content": "Today?"},
+            ]
+        )
+        for city in ("Rome", "Oslo")
+    )
+
+    assert colour.settle(client.chat.completions.create(rome)).text == "Sun."
+    assert colour.settle(client.chat.completions.create(oslo)).text == "Rain."
+    with pytest.raises(ProviderNotAvailable):
+        colour.settle(client.chat.completions.create(oslo))
+    assert gateway.unused == 0
+    colour.settle(client.close())
+
+
+def test_a_line_of_a_script_waits_for_its_conversation() -> None:
+    gateway = LocalGateway(answers="echo")
+    gateway.load_script('{"reply": "Rain.", "when": "Oslo"}')
+    client = gateway.client()
+
+    assert client.chat.completions.create(QUESTION).text != "Rain."
+    assert gateway.unused == 1
+
+
+@pytest.mark.parametrize("when", ["", 1])
+def test_words_to_wait_for_are_some(when: Any) -> None:
+    with pytest.raises(ValueError, match="when"):
+        LocalGateway().reply("Hi", when=when)

@@ -422,3 +422,11 @@ def test_the_page_the_clients_and_the_calls_have_the_same_options() -> None:
     assert ClientOptions.__annotations__.keys() == told[1]
     assert CallOptions.__annotations__.keys() == told[2]
     assert told[1] <= told[0]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_option_that_is_not_there_is_told_those_that_are(
+    name: str, colour: Sync, server: WireServer
+) -> None:
+    with pytest.raises(TypeError, match=r"'extra_headers': there are timeout, .*headers"):
+        call(colour, client_of(colour, server), name, extra_headers={})

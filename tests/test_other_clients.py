@@ -66,5 +66,17 @@ def test_the_rows_of_the_page_are_those_of_the_run(section: str) -> None:
     assert [line[0] for line in lines(section)] == [row.title for row in SECTIONS[section]]
 
 
+def test_the_readme_says_of_openai_what_the_page_says() -> None:
+    readme = (OTHER_CLIENTS.parent.parent / "README.md").read_text()
+    rows = [line.strip("|").split(" | ") for line in readme.splitlines() if line.startswith("| ")]
+    page = [line[1:3] for section in [*SECTIONS, "weight"] for line in lines(section)]
+
+    told = [[each.strip().removesuffix(" µs") for each in row[1:]] for row in rows[1:]]
+
+    assert len(told) >= 5
+    for ours, theirs in told:
+        assert any(row[0].startswith(ours) and row[1] == theirs for row in page), (ours, theirs)
+
+
 def test_every_situation_is_told_of() -> None:
     assert {row.situation for rows in SECTIONS.values() for row in rows} == set(SITUATIONS)

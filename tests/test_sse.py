@@ -152,8 +152,6 @@ def test_no_text_breaks_a_frame(text: str) -> None:
         (SpendLimitExceeded("No", status_code=402, code=402), 402),
         (PayloadTooLarge("No", status_code=413), 413),
         (StreamInterrupted("No"), "stream_interrupted"),
-        (ConnectionFailed("No"), "connection_failed"),
-        (DeadlineExceeded("No"), "deadline_exceeded"),
         (ConfigurationError("No"), "configuration_error"),
     ],
 )
@@ -163,6 +161,33 @@ def test_an_error_has_the_code_of_the_wire_or_its_own_name(
     document = json.loads(error_frame(error).removeprefix(b"data: "))
 
     assert document == {"error": {"code": code, "message": "No"}}
+
+
+@pytest.mark.parametrize("failure", [ConnectionFailed, DeadlineExceeded])
+def test_a_browser_reads_no_address(failure: type[ConnectionFailed]) -> None:
+    error = failure("No answer: http://inner.example/v1 (refused)")
+
+    document = json.loads(error_frame(error).removeprefix(b"data: "))
+
+    assert document["error"]["message"]
+    assert "inner.example" not in document["error"]["message"]
+
+
+def test_an_app_says_what_a_browser_reads_of_an_error(colour: Sync) -> None:
+    failed: list[MeshAPIError] = []
+
+    def say(error: MeshAPIError) -> str:
+        failed.append(error)
+        return "Sorry"
+
+    with WireServer(events(HELLO)) as server:
+        client = colour.client(base_url=server.url, token=TOKEN)
+        stream = client.chat.completions.stream(QUESTION)
+        frames = colour.frames_of(stream, on_error=say)
+        colour.settle(client.close())
+
+    assert documents_of(frames)[1]["error"] == {"code": "stream_interrupted", "message": "Sorry"}
+    assert [type(each) for each in failed] == [StreamInterrupted]
 
 
 def test_an_error_mid_stream_is_a_frame_as_the_gateway_sends_one(colour: Sync) -> None:

@@ -522,3 +522,15 @@ def test_totals_are_plain_values_that_stay_as_they_are() -> None:
     assert "calls=1, attempts=3, retries=2" in repr(before)
     with pytest.raises(AttributeError):
         before.calls = 5  # type: ignore[misc]  # This is what is tested.
+
+
+def test_a_cost_that_is_none_reads_as_0(colour: Sync, gateway: LocalGateway) -> None:
+    client = colour.client(base_url=gateway.base_url, token=gateway.token)
+    colour.settle(client.chat.completions.create(QUESTION))
+    before = client.totals
+
+    since = client.totals - before
+    colour.settle(client.close())
+
+    assert before.cost > 0
+    assert str(since.cost) == since.as_dict()["cost"] == "0"

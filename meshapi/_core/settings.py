@@ -175,7 +175,8 @@ def check_names(options: Mapping[str, object], known: type) -> None:
         TypeError: a name is none of the options.
     """
     for name in options.keys() - known.__annotations__.keys():
-        raise TypeError(f"got an unexpected option {name!r}")
+        there_are = ", ".join(known.__annotations__)
+        raise TypeError(f"got an unexpected option {name!r}: there are {there_are}")
 
 
 def _checked_url(url: object, name: str = "base_url") -> str:

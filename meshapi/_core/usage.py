@@ -42,9 +42,9 @@ def _both(one: Used, other: Used) -> Used:
 
 def sum_of(cost: Decimal, more: Decimal) -> Decimal:
     """Two costs together."""
-    return _FORGIVING.add(cost, more)
+    return _FORGIVING.add(cost, more) or NO_COST
 
 
 def difference_of(cost: Decimal, less: Decimal) -> Decimal:
     """What one cost is above another."""
-    return _FORGIVING.subtract(cost, less)
+    return _FORGIVING.subtract(cost, less) or NO_COST  # And not 0E-8.

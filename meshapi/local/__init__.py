@@ -5,8 +5,20 @@ In this process it needs nothing more; its server needs the extra `local`, as do
 """
 
 from meshapi.local.clock import Clock
+from meshapi.local.faults import FaultName, FaultOptions
 from meshapi.local.gateway import LocalGateway
 from meshapi.local.requests import RecordedRequest
-from meshapi.local.rules import Usage
+from meshapi.local.rules import Limits, Usage
+from meshapi.local.script import ReplyOptions, ScriptedCall
 
-__all__ = ["Clock", "LocalGateway", "RecordedRequest", "Usage"]
+__all__ = [
+    "Clock",
+    "FaultName",
+    "FaultOptions",
+    "Limits",
+    "LocalGateway",
+    "RecordedRequest",
+    "ReplyOptions",
+    "ScriptedCall",
+    "Usage",
+]

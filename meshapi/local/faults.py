@@ -10,7 +10,7 @@ from http import HTTPStatus
 from itertools import chain
 from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import AfterValidator, Field, Strict, TypeAdapter, with_config
+from pydantic import Field, Strict, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from meshapi._core.models import JSONObject
@@ -38,12 +38,6 @@ FaultName: TypeAlias = Literal[
 
 HEADER = "x-meshapi-fault"
 """The request header that asks for a fault: `429; retry_after=60` or `truncate; after=3`."""
-
-
-def _with_body(status: int) -> int:
-    if status == HTTPStatus.NOT_MODIFIED:
-        raise ValueError("A 304 has no body to say anything in")
-    return status
 
 
 @with_config(extra="forbid")
@@ -140,7 +134,9 @@ class Fault:
 
 
 _KIND = TypeAdapter[int | FaultName](
-    Annotated[int, Strict(), Field(ge=300, le=599), AfterValidator(_with_body)] | FaultName
+    Annotated[int, Strict(), Field(ge=300, le=303)]
+    | Annotated[int, Strict(), Field(ge=305, le=599)]
+    | FaultName
 )
 _OPTIONS = TypeAdapter(FaultOptions)
 
@@ -151,8 +147,12 @@ def fault_of(kind: object, options: Mapping[str, object]) -> Fault:
     Raises:
         ValueError: there is no such fault or option, or it is out of its bounds.
     """
-    names = ", ".join(get_args(FaultName))
-    known = checked(_KIND, kind, f"The kind {kind!r} is no status from 300 to 599, nor of {names}")
+    try:
+        known = _KIND.validate_python(kind)
+    except ValidationError:
+        names = ", ".join(get_args(FaultName))
+        statuses = "no status from 300 to 599 (304 has no body)"
+        raise ValueError(f"The kind {kind!r} is {statuses}, nor of {names}") from None
     return Fault(known, checked(_OPTIONS, options, "A fault", FaultOptions.__annotations__))
 
 
@@ -182,7 +182,7 @@ _CODES = {
     403: "forbidden",
     404: "model_not_found",
     409: "conflict",
-    422: "unprocessable_entity",
+    422: "validation_error",
     429: "rate_limit_exceeded",
     500: "internal_error",
     502: "upstream_error",

@@ -125,19 +125,21 @@ class LocalGateway:
         content: str | Mapping[str, object] | Sequence[object] | None = None,
         *,
         times: int = 1,
+        when: str | None = None,
         **options: Unpack[ReplyOptions],
     ) -> None:
         """Say what the next chat request that has no answer yet is answered with.
 
         Args:
             content: the text; an object or a list is sent as its JSON.
-            times: how many requests get this answer.
+            times: how many requests get this answer, 1 or more.
+            when: words in the conversation that it is for; for any unless given.
             options: what is said besides text.
 
         Raises:
             ValueError: an argument is of a wrong type.
         """
-        self._service.script.add(Turn(canned_of(content, options)), times)
+        self._service.script.add(Turn(canned_of(content, options), when=when), times)
 
     def fail(
         self,
@@ -145,6 +147,7 @@ class LocalGateway:
         *,
         reply: str | None = None,
         times: int = 1,
+        when: str | None = None,
         **options: Unpack[FaultOptions],
     ) -> None:
         """Say what goes wrong with the next chat request that has no answer yet.
@@ -154,14 +157,15 @@ class LocalGateway:
         Args:
             kind: a status from 300 to 599, or what goes wrong.
             reply: the answer that is spoilt; the model's own unless given.
-            times: with how many requests it goes wrong.
+            times: with how many requests it goes wrong, 1 or more.
+            when: words in the conversation that it is for; for any unless given.
             options: how it goes wrong.
 
         Raises:
             ValueError: an argument is out of its bounds.
         """
         canned = None if reply is None else canned_of(reply, {})
-        self._service.script.add(Turn(canned, fault_of(kind, options)), times)
+        self._service.script.add(Turn(canned, fault_of(kind, options), when), times)
 
     def load_script(self, text: str) -> None:
         """Add answers and faults that are written as JSON, one object a line.

@@ -17,6 +17,8 @@ from meshapi._core.checks import fields_of, is_mapping, items_of
 from meshapi._core.meta import Headers
 from meshapi._core.models import JSONObject
 from meshapi.local.refusal import INVALID, Refusal
+from meshapi.resources.chat.messages import ChatMessage
+from meshapi.resources.chat.tools import ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,13 @@ class RecordedRequest:
     @property
     def text(self) -> str:
         """The words of its last message; "" where it has none."""
-        content = self.messages[-1].get("content") if self.messages else None
-        parts = [content, *(fields_of(part).get("text") for part in items_of(content))]
-        return " ".join(part for part in parts if isinstance(part, str))
+        return words_of(self.messages[-1]) if self.messages else ""
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls of tools in its messages, oldest first."""
+        messages = map(ChatMessage.model_validate, self.messages)
+        return [call for message in messages for call in message.tool_calls or []]
 
     @property
     def route(self) -> tuple[str, str]:
@@ -64,6 +70,13 @@ class RecordedRequest:
     def query(self, name: str) -> str | None:
         """A field of the query."""
         return parse_qs(self.path.partition("?")[2]).get(name, [None])[-1]
+
+
+def words_of(message: JSONObject) -> str:
+    """The words of a message; "" where it has none."""
+    content = message.get("content")
+    parts = [content, *(fields_of(part).get("text") for part in items_of(content))]
+    return " ".join(part for part in parts if isinstance(part, str))
 
 
 def recorded(

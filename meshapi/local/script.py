@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from collections import deque
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Required, TypeAlias, cast
@@ -19,7 +20,7 @@ from meshapi.local.babble import tokens_of
 from meshapi.local.checking import checked
 from meshapi.local.faults import Fault, fault_of
 from meshapi.local.refusal import Refusal
-from meshapi.local.requests import Tool
+from meshapi.local.requests import RecordedRequest, Tool, words_of
 from meshapi.local.rules import Admitted
 
 
@@ -106,13 +107,22 @@ class Turn:
     fault: Fault | None = None
     """What goes wrong."""
 
+    when: str | None = None
+    """Words of a conversation that it waits for; None is for any."""
+
+    def is_for(self, request: RecordedRequest) -> bool:
+        """Whether the request's conversation is the one that it waits for."""
+        when = self.when
+        return when is None or any(when in words_of(each) for each in request.messages)
+
 
 class Script:
     """The turns to come, first come first."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._turns = deque[Turn]()
+        self._turns = list[Turn]()
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._turns)
@@ -121,16 +131,21 @@ class Script:
         """Put a turn behind the others, so many times.
 
         Raises:
-            ValueError: `times` is below 1.
+            ValueError: `times` is below 1, or `when` has no words.
         """
-        self._turns.extend([turn] * checked(_TIMES, times, "times"))
+        if turn.when is not None:
+            checked(_WHEN, turn.when, "when")
+        turns = [turn] * checked(_TIMES, times, "times")
+        with self._lock:
+            self._turns += turns
 
-    def next(self) -> Turn:
-        """Take the next turn; one without any order where there is none."""
-        try:
-            return self._turns.popleft()
-        except IndexError:
-            return Turn()
+    def next(self, request: RecordedRequest) -> Turn:
+        """Take the first turn that is for the request; an empty one where there is none."""
+        with self._lock:
+            for place, turn in enumerate(self._turns):
+                if turn.is_for(request):
+                    return self._turns.pop(place)
+        return Turn()
 
     def clear(self) -> None:
         """Forget what has not happened yet."""
@@ -149,6 +164,7 @@ class Script:
 
 
 _TIMES = TypeAdapter(Annotated[int, Strict(), Field(ge=1)])
+_WHEN = TypeAdapter(Annotated[str, Strict(), Field(min_length=1)])
 _CONTENT = TypeAdapter[Content](Content, config=ConfigDict(strict=True))
 _OPTIONS = TypeAdapter(ReplyOptions)
 
@@ -157,7 +173,8 @@ def _scripted(number: int, line: str) -> tuple[Turn, int]:
     try:
         fields = dict(fields_of(from_json(line)))
         times = checked(_TIMES, fields.pop("times", 1), "times")
-        return _turn(fields), times
+        when = checked(_WHEN, fields.pop("when"), "when") if "when" in fields else None
+        return dataclasses.replace(_turn(fields), when=when), times
     except ValueError as problem:
         raise ValueError(f"Line {number} of the script: {problem}") from None
 

@@ -71,7 +71,7 @@ class Service:
         key = self.rules.authorize(request.headers.get("authorization"))
         fault = fault_asked(request.headers)
         work = endpoint(self, request, key, headers)
-        turn = self.script.next() if work.is_scripted and not fault else Turn(fault=fault)
+        turn = self.script.next(request) if work.is_scripted and not fault else Turn(fault=fault)
         if turn.fault is None:
             return work.answer(turn.canned)
         substitute = turn.fault.instead(headers, streams=work.streams)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
 
@@ -112,7 +112,12 @@ class ToolRunStream:
             raise self._running.left_half_way()
         return self._running.result()
 
-    def to_sse(self, *, heartbeat: float | None = HEARTBEAT_SECONDS) -> ServerSentEvents:
+    def to_sse(
+        self,
+        *,
+        heartbeat: float | None = HEARTBEAT_SECONDS,
+        on_error: Callable[[MeshAPIError], str | None] | None = None,
+    ) -> ServerSentEvents:
         """Send the run on to a browser: the body of a response of type `text/event-stream`.
 
         As `ChatCompletionStream.to_sse`; between the chunks, a frame `event: tool_result` names
@@ -124,7 +129,7 @@ class ToolRunStream:
         from meshapi.resources.chat.relay import ServerSentEvents  # Few relay.
         from meshapi.resources.chat.sse import frames
 
-        return ServerSentEvents(frames(self._to_its_end()), self.close, heartbeat)
+        return ServerSentEvents(frames(self._to_its_end(), on_error), self.close, heartbeat)
 
     def _to_its_end(self) -> Iterator[ChatCompletionChunk | ToolResult]:
         yield from self
@@ -242,7 +247,12 @@ class AsyncToolRunStream:
             raise self._running.left_half_way()
         return self._running.result()
 
-    def to_sse(self, *, heartbeat: float | None = HEARTBEAT_SECONDS) -> AsyncServerSentEvents:
+    def to_sse(
+        self,
+        *,
+        heartbeat: float | None = HEARTBEAT_SECONDS,
+        on_error: Callable[[MeshAPIError], str | None] | None = None,
+    ) -> AsyncServerSentEvents:
         """Send the run on to a browser: the body of a response of type `text/event-stream`.
 
         As `ChatCompletionStream.to_sse`; between the chunks, a frame `event: tool_result` names
@@ -254,7 +264,9 @@ class AsyncToolRunStream:
         from meshapi.resources.chat.relay import AsyncServerSentEvents  # Few relay.
         from meshapi.resources.chat.sse import async_frames
 
-        return AsyncServerSentEvents(async_frames(self._to_its_end()), self.close, heartbeat)
+        return AsyncServerSentEvents(
+            async_frames(self._to_its_end(), on_error), self.close, heartbeat
+        )
 
     async def _to_its_end(self) -> AsyncIterator[ChatCompletionChunk | ToolResult]:
         async for step in self:

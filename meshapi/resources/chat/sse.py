@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from typing import TypeAlias
 
 from pydantic_core import to_json
 
 from meshapi._core.models import JSONObject, Payload
-from meshapi.errors import APIStatusError, MeshAPIError
+from meshapi.errors import APIStatusError, ConnectionFailed, DeadlineExceeded, MeshAPIError
 from meshapi.resources.chat.runs import ToolResult
+
+OnError: TypeAlias = Callable[[MeshAPIError], str | None]
+"""Told of the error that ended a stream; the text that it returns is sent instead of its own."""
 
 DONE = b"data: [DONE]\n\n"
 """Ends every stream, complete or not."""
@@ -19,23 +23,27 @@ HEARTBEAT = b": \n\n"
 """A comment: it says nothing, but whoever writes it notices that nobody reads any more."""
 
 
-def frames(steps: Iterable[Payload | ToolResult]) -> Iterator[bytes]:
+def frames(
+    steps: Iterable[Payload | ToolResult], on_error: OnError | None = None
+) -> Iterator[bytes]:
     """One frame per chunk or result, one for the error that ended them, and `[DONE]`."""
     try:
         for step in steps:
             yield _frame(step)
     except MeshAPIError as error:
-        yield error_frame(error)
+        yield error_frame(error, on_error)
     yield DONE
 
 
-async def async_frames(steps: AsyncIterable[Payload | ToolResult]) -> AsyncIterator[bytes]:
+async def async_frames(
+    steps: AsyncIterable[Payload | ToolResult], on_error: OnError | None = None
+) -> AsyncIterator[bytes]:
     """One frame per chunk or result, one for the error that ended them, and `[DONE]`."""
     try:
         async for step in steps:
             yield _frame(step)
     except MeshAPIError as error:
-        yield error_frame(error)
+        yield error_frame(error, on_error)
     yield DONE
 
 
@@ -54,16 +62,25 @@ def result_frame(result: ToolResult) -> bytes:
     return b"event: tool_result\ndata: %b\n\n" % to_json(answered)
 
 
-def error_frame(error: MeshAPIError) -> bytes:
+def error_frame(error: MeshAPIError, on_error: OnError | None = None) -> bytes:
     """An error as the gateway itself sends one mid-stream: its code, words, wait and request id.
 
-    Neither the answer so far nor the provider's own words are in it.
+    Neither the answer so far, the provider's own words nor an address are in it.
     """
-    body: JSONObject = {"code": _code_of(error), "message": error.message}
+    words = on_error(error) if on_error else None
+    body: JSONObject = {"code": _code_of(error), "message": words or _words_of(error)}
     if error.retry_after is not None:
         body["retry_after_seconds"] = math.ceil(error.retry_after)
     named = {"request_id": error.request_id} if error.request_id else {}
     return b"data: %b\n\n" % to_json({"error": body, **named})
+
+
+def _words_of(error: MeshAPIError) -> str:
+    if isinstance(error, DeadlineExceeded):
+        return "No answer came in time"
+    if isinstance(error, ConnectionFailed):  # Its own words name the address.
+        return "The connection to the gateway failed"
+    return error.message
 
 
 def _code_of(error: MeshAPIError) -> str | int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING
 
 from meshapi._core.call import Call
@@ -13,6 +13,7 @@ from meshapi.resources.chat.fold import CompletionFold
 from meshapi.resources.chat.replies import ChatCompletionResponse, UsageInfo
 
 if TYPE_CHECKING:
+    from meshapi.errors import MeshAPIError
     from meshapi.resources.chat.events import ChatCompletionEvent, ChunkEvents
     from meshapi.resources.chat.relay import AsyncServerSentEvents, ServerSentEvents
 
@@ -66,7 +67,12 @@ class ChatCompletionStream(Stream[ChatCompletionChunk]):
         self._finish()
         return self._fold.partial(self.meta)
 
-    def to_sse(self, *, heartbeat: float | None = HEARTBEAT_SECONDS) -> ServerSentEvents:
+    def to_sse(
+        self,
+        *,
+        heartbeat: float | None = HEARTBEAT_SECONDS,
+        on_error: Callable[[MeshAPIError], str | None] | None = None,
+    ) -> ServerSentEvents:
         """Send the stream on to a browser: the body of a response of type `text/event-stream`.
 
         Each chunk is a frame, then comes `[DONE]`. An error is a frame too, as the gateway's own
@@ -76,6 +82,8 @@ class ChatCompletionStream(Stream[ChatCompletionChunk]):
             heartbeat: after how many seconds of silence a comment is sent, by which a server that
                 does not listen for the browser's leaving notices it: above 0, 15 unless given;
                 None sends none. A plain `for` loop, as WSGI has, gets none.
+            on_error: told of the error that ended the stream; the text that it returns is sent
+                instead of the error's message, which may name models, limits and providers.
 
         Raises:
             InvalidRequest: the heartbeat is not above 0.
@@ -83,7 +91,7 @@ class ChatCompletionStream(Stream[ChatCompletionChunk]):
         from meshapi.resources.chat.relay import ServerSentEvents  # Few relay.
         from meshapi.resources.chat.sse import frames
 
-        return ServerSentEvents(frames(self._to_its_end()), self.close, heartbeat)
+        return ServerSentEvents(frames(self._to_its_end(), on_error), self.close, heartbeat)
 
     def _to_its_end(self) -> Iterator[ChatCompletionChunk]:
         yield from self
@@ -140,7 +148,12 @@ class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         await self._finish()
         return self._fold.partial(self.meta)
 
-    def to_sse(self, *, heartbeat: float | None = HEARTBEAT_SECONDS) -> AsyncServerSentEvents:
+    def to_sse(
+        self,
+        *,
+        heartbeat: float | None = HEARTBEAT_SECONDS,
+        on_error: Callable[[MeshAPIError], str | None] | None = None,
+    ) -> AsyncServerSentEvents:
         """Send the stream on to a browser: the body of a response of type `text/event-stream`.
 
         Each chunk is a frame, then comes `[DONE]`. An error is a frame too, as the gateway's own
@@ -150,6 +163,8 @@ class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
             heartbeat: after how many seconds of silence a comment is sent, by which a server that
                 does not listen for the browser's leaving notices it: above 0, 15 unless given;
                 None sends none. A plain `for` loop, as WSGI has, gets none.
+            on_error: told of the error that ended the stream; the text that it returns is sent
+                instead of the error's message, which may name models, limits and providers.
 
         Raises:
             InvalidRequest: the heartbeat is not above 0.
@@ -157,7 +172,9 @@ class AsyncChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         from meshapi.resources.chat.relay import AsyncServerSentEvents  # Few relay.
         from meshapi.resources.chat.sse import async_frames
 
-        return AsyncServerSentEvents(async_frames(self._to_its_end()), self.close, heartbeat)
+        return AsyncServerSentEvents(
+            async_frames(self._to_its_end(), on_error), self.close, heartbeat
+        )
 
     async def _to_its_end(self) -> AsyncIterator[ChatCompletionChunk]:
         async for chunk in self:
