@@ -11,12 +11,11 @@ from collections.abc import Iterator, Sequence
 from benchmarks import page
 from benchmarks.chart import chart
 from benchmarks.environments import CLIENTS, ROOT
-from benchmarks.figures import Row, load, save
+from benchmarks.figures import FIGURES, Row, load, save
 from benchmarks.server import serving
 from benchmarks.table import aims, table, tables
 from benchmarks.workloads import WORKLOADS
 
-_FIGURES = ROOT / "benchmarks" / "figures.json"
 _CHART = ROOT / "docs" / "performance.svg"
 
 
@@ -66,10 +65,10 @@ def _measured(
 
 def _write(rows: list[Row]) -> None:
     """Put new rows in the place of old ones, and keep the others."""
-    known = {row.name: row for row in load(_FIGURES)} if _FIGURES.exists() else {}
+    known = {row.name: row for row in load(FIGURES)} if FIGURES.exists() else {}
     known |= {row.name: row for row in rows}
     in_order = [known[name] for name in WORKLOADS if name in known]
-    save(in_order, _FIGURES)
+    save(in_order, FIGURES)
     _CHART.write_text(chart(in_order))
     page.write("conditions", _conditions())
     page.write("figures", tables(in_order))

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.workloads import WORKLOADS, Workload
 
 OURS = "meshapi"
+FIGURES = Path(__file__).parent / "figures.json"
 
 
 @dataclass(frozen=True)

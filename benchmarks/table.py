@@ -27,7 +27,7 @@ def tables(rows: list[Row]) -> str:
 def table(rows: list[Row]) -> str:
     """The figures of some rows."""
     names = [each for each in CLIENTS if any(each in row.figures for row in rows)]
-    lines = ([_named(row), *(_cell(row, each) for each in names)] for row in rows)
+    lines = ([named(row), *(_cell(row, each) for each in names)] for row in rows)
     return page.markdown(["", *(CLIENTS[each].title for each in names)], *lines)
 
 
@@ -37,7 +37,8 @@ def aims(rows: list[Row]) -> str:
     return page.markdown(["", "reached", "wanted"], *lines)
 
 
-def _named(row: Row) -> str:
+def named(row: Row) -> str:
+    """What a row is about, with its unit."""
     unit = f" ({row.workload.unit})" if row.workload.unit else ""
     return row.workload.title + unit
 
@@ -48,19 +49,22 @@ def _reached(row: Row) -> str:
 
 
 def _cell(row: Row, client: str) -> str:
-    median = row.median(client)
-    if median is None:
-        return ""
-    spread = f" ±{row.spread(client):.0%}" if len(row.figures[client]) > 1 else ""
-    return f"{shown(median)}{spread}"
+    spread = f" ±{row.spread(client):.0%}" if len(row.figures.get(client, [])) > 1 else ""
+    return median(row, client) + spread
 
 
-def shown(figure: float) -> str:
+def median(row: Row, client: str) -> str:
+    """What it cost a client; nothing where it was not measured."""
+    figure = row.median(client)
+    return "" if figure is None else _shown(figure)
+
+
+def _shown(figure: float) -> str:
     """A figure with as many digits as it deserves."""
     return f"{figure:,.0f}" if abs(figure) >= 10 or figure == int(figure) else f"{figure:.1f}"
 
 
 def _wanted(row: Row) -> str:
     work = row.workload
-    wanted = f"{work.reach:.2f}" if work.reach is not None else shown(work.at_most or 0)
+    wanted = f"{work.reach:.2f}" if work.reach is not None else _shown(work.at_most or 0)
     return wanted + {True: "", False: " (missed)", None: ""}[row.is_reached]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-DOCS = Path(__file__).parents[1] / "docs"
+from tests.pages import DOCS, Block, Page
+
 PAGES = {"openai": "migrating-from-openai.md", "official": "migrating-from-meshapi-0.1.md"}
 """The client that is left, and the page on leaving it."""
 
@@ -16,8 +14,10 @@ PAGES = {"openai": "migrating-from-openai.md", "official": "migrating-from-mesha
 class Change:
     """A program before and after."""
 
-    name: str
-    block: str
+    block: Block
+
+    def __str__(self) -> str:
+        return str(self.block)
 
     @property
     def before(self) -> str:
@@ -30,13 +30,10 @@ class Change:
         return self._without("-")
 
     def _without(self, sign: str) -> str:
-        kept = (line for line in self.block.splitlines() if not line.startswith(sign))
+        kept = (line for line in self.block.text.splitlines() if not line.startswith(sign))
         return "".join(f"{line[1:]}\n" for line in kept)
 
 
-def changes(client: str) -> Iterator[Change]:
+def changes(client: str) -> list[Change]:
     """All blocks of the page on leaving a client."""
-    page = PAGES[client]
-    blocks = re.findall(r"```diff\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
-    for number, block in enumerate(blocks):
-        yield Change(f"{page}-{number}", block)
+    return [Change(block) for block in Page(DOCS / PAGES[client]).of("diff")]

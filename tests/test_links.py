@@ -88,10 +88,10 @@ def test_a_link_leads_somewhere(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", [e for e in BY_PATH.values() if not e.is_reference], ids=str)
-def test_a_link_by_name_has_its_target(page: Page) -> None:
+def test_what_is_written_like_a_link_or_an_address_is_a_link(page: Page) -> None:
     text = "".join(each.content for each in page.words if each.type == "text")
 
-    assert re.findall(r"\]\[[^\]]*\]|\]\([^)]*\.md", text) == []
+    assert re.findall(r"\]\[[^\]]*\]|\]\([^)]*\.md|https?://\S+", text) == []
 
 
 @pytest.mark.parametrize("page", [each for each in BY_PATH.values() if each.images], ids=str)

@@ -12,11 +12,19 @@ from itertools import chain
 import pytest
 
 import meshapi
+import meshapi.local
+import meshapi.otel
 from meshapi import ChatCompletionParams
 from meshapi.local import LocalGateway
-from tests.pages import DOCS, PAGES, ROOT, Page
+from tests.pages import BLOCKS, DOCS, PAGES, ROOT, Page
 
-SOURCE = "".join(path.read_text() for path in (ROOT / "meshapi").rglob("*.py"))
+
+def source(folder: str) -> str:
+    """All the Python below a folder."""
+    return "".join(path.read_text() for path in (ROOT / folder).rglob("*.py"))
+
+
+SOURCE = source("meshapi")
 # On these, `client` may be one of somebody else's.
 OF_OTHERS = {"migrating-from-openai.md", "migrating-from-meshapi-0.1.md", "other-clients.md"}
 
@@ -96,14 +104,37 @@ def is_a_member(dotted: str) -> bool:
 
 
 def members_of(kind: type) -> set[str]:
+    """The names of what its objects have."""
     annotated = (name for each in kind.__mro__ for name in inspect.get_annotations(each))
     return {*dir(kind), *annotated}
+
+
+PUBLIC: Mapping[str, type] = {
+    name: thing
+    for module in (meshapi, meshapi.local, meshapi.otel)
+    for name, thing in inspect.getmembers(module, inspect.isclass)
+}
+# Headers, a tab of a code host, classes of openai and Django, and what CONTRIBUTING.md adds.
+OF_NO_PYTHON_HERE = {
+    *("Accept", "Host", "Security", "APIConnectionError", "StreamingHttpResponse"),
+    *("AsyncTokens", "AsyncX", "TokenCount", "TokenCountParams"),
+}
+WRITTEN = "".join(block.text for block in BLOCKS if block.language == "python")
+WORDS = {*re.findall(r"\w+", SOURCE + source("tests") + WRITTEN), *OF_NO_PYTHON_HERE}
+
+
+def is_a_class(dotted: str) -> bool:
+    """Whether Python that is run has such a class, and it such a member."""
+    name, _, member = dotted.partition(".")
+    known = members_of(PUBLIC[name]) if name in PUBLIC else WORDS
+    return name in WORDS and (not member or member in known)
 
 
 PATTERNS: Mapping[str, Callable[[str], bool]] = {
     r"(meshapi(?:\.\w+)+)(?:\(.*\))?": is_a_name,
     rf"((?:{'|'.join(EXAMPLES)})(?:\.(?!py\b)[a-z]\w*)+)(?:\W.*)?": is_a_chain,
     rf"((?:{'|'.join(KINDS)})\.[a-z]\w*)(?:\W.*)?": is_a_member,
+    r"([A-Z]\w*[a-z]\w*(?:\.\w+)?)(?:\(.*\))?": is_a_class,
     r"((?:\.ci|\.github|benchmarks|docs|examples|meshapi|tests)/[\w./*-]*)": is_there,
 }
 
@@ -118,7 +149,7 @@ def named_in(page: Page) -> Iterator[tuple[Callable[[str], bool], str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_what_a_page_names_is_there(page: Page) -> None:
-    others = (is_a_chain, is_a_member) if page.path.name in OF_OTHERS else ()
+    others = (is_a_chain, is_a_class, is_a_member) if page.path.name in OF_OTHERS else ()
     named = [(check, name) for check, name in named_in(page) if check not in others]
 
     assert [name for check, name in named if not check(name)] == []

@@ -181,8 +181,3 @@ def test_a_drawing_has_a_title_words_and_nothing_from_elsewhere(path: Path) -> N
     assert re.search(r"<title[^>]*>.+</title>", text)
     assert "<text" in text
     assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
-
-
-@pytest.mark.parametrize("page", sorted(PAGES))
-def test_no_page_is_left_to_write(page: str) -> None:
-    assert "\nSoon.\n" not in (DOCS / page).read_text()

@@ -8,17 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from benchmarks import page
+from benchmarks.behaviour.costs import COMPARED, costs
 from benchmarks.behaviour.rows import SECTIONS, Row, cell
 from benchmarks.behaviour.run import Seen, meet_all
-from benchmarks.environments import CLIENTS, ROOT
-from benchmarks.figures import load
-from benchmarks.table import shown
-
-_CLIENTS = ("meshapi", "openai", "openrouter", "official")
-_FIGURES = {
-    *("chat-sync", "chat-50", "each-sync", "each-async", "megabyte"),
-    *("import", "first-answer", "connections-sync", "connections-async"),
-}
+from benchmarks.environments import CLIENTS
 
 
 def main() -> int:
@@ -26,9 +19,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.behaviour", description=__doc__)
     parser.add_argument("--write", action="store_true", help="put it into docs/other-clients.md")
     arguments = parser.parse_args()
-    for name in _CLIENTS:
+    for name in COMPARED:
         CLIENTS[name].install()
-    seen = list(meet_all(_CLIENTS))
+    seen = list(meet_all(COMPARED))
     tables = {name: _table(rows, seen) for name, rows in SECTIONS.items()}
     for name, text in {**tables, "weight": _weight()}.items():
         print(f"{name}\n\n{text}\n")
@@ -38,7 +31,7 @@ def main() -> int:
 
 
 def _head() -> list[str]:
-    return ["", *(CLIENTS[each].title for each in _CLIENTS)]
+    return ["", *(CLIENTS[each].title for each in COMPARED)]
 
 
 def _table(rows: Sequence[Row], seen: Sequence[Seen]) -> str:
@@ -47,32 +40,24 @@ def _table(rows: Sequence[Row], seen: Sequence[Seen]) -> str:
 
 def _line(row: Row, seen: Sequence[Seen]) -> Iterator[str]:
     yield row.title
-    for client in _CLIENTS:
+    for client in COMPARED:
         yield cell(row, [each for each in seen if each.client == client])
 
 
 def _weight() -> str:
     """What they weigh, and the figures that docs/performance.md has of all of them."""
-    weights = [json.loads(_weighed(each)) for each in _CLIENTS]
+    weights = [json.loads(_weighed(each)) for each in COMPARED]
     lines = [
         ["Python", *(each["python"] for each in weights)],
         ["packages installed", *(str(each["packages"]) for each in weights)],
         ["MB installed, without bytecode", *(f"{each['megabytes']:.1f}" for each in weights)],
     ]
-    return page.markdown(_head(), *lines, *_figures())
+    return page.markdown(_head(), *lines, *costs())
 
 
 def _weighed(client: str) -> str:
     package = "meshapi" if CLIENTS[client].adapter == "mesh" else client
     return CLIENTS[client].run("benchmarks.behaviour.weight", package)
-
-
-def _figures() -> Iterator[list[str]]:
-    for row in load(ROOT / "benchmarks" / "figures.json"):
-        if row.name in _FIGURES:
-            unit = f" ({row.workload.unit})" if row.workload.unit else ""
-            medians = [row.median(each) for each in _CLIENTS]
-            yield [row.workload.title + unit, *(shown(each or 0.0) for each in medians)]
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ def _said(client: str, change: Change, url: str, folder: Path) -> str:
     try:
         said = CLIENTS[client].run("tests.strangers.script", str(script))
     except RuntimeError as problem:
-        print(change.name, "DOES NOT RUN", problem)  # noqa: T201  # A report.
+        print(change, "DOES NOT RUN", problem)  # noqa: T201  # A report.
         return ""
-    print(change.name, said.strip().splitlines()[-1:])  # noqa: T201  # A report.
+    print(change, said.strip().splitlines()[-1:])  # noqa: T201  # A report.
     return said
 
 
