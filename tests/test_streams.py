@@ -571,6 +571,27 @@ def test_a_stream_can_be_closed_while_another_thread_waits_for_its_next_event() 
     assert texts == ["Hel", "lo"]
 
 
+def test_a_closed_stream_ends_with_the_event_that_nothing_could_wake_it_from() -> None:
+    gateway = LocalGateway(tokens_per_second=20)
+    gateway.reply("word " * 40)
+    stream = gateway.client().chat.completions.stream(QUESTION)
+    texts: list[str] = []
+    began = threading.Event()
+
+    def read() -> None:
+        for each in stream:
+            texts.append(each.text)
+            began.set()
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    began.wait()
+    stream.close()
+    reading.join()
+
+    assert len(texts) < 40
+
+
 def test_an_async_stream_that_is_closed_while_it_opens_ends() -> None:
     with WireServer([0.3, events(HELLO + DONE)]) as server:
 

@@ -56,6 +56,8 @@ class Stream(Generic[PayloadT]):
         with self._one_at_a_time:
             if self._failure:
                 raise self._failure
+            if self._closed:  # While another thread waited here, and nothing could end its wait.
+                self.close()
             try:
                 opened = self._opened
                 return opened.ahead.pop() if opened.ahead else next(opened.events)
