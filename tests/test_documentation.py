@@ -22,6 +22,7 @@ from tests.terminal import aim
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 APP = ROOT / "examples" / "testing_an_app"
+WEB_CHAT = ROOT / "examples" / "web_chat" / "app.py"  # tests/test_web_chat.py runs it.
 README = next(page for page in PAGES if page.path == ROOT / "README.md")
 TESTING = [page for page in PAGES if page.path.match("docs/testing*.md")]
 
@@ -92,7 +93,7 @@ def test_a_file_that_the_site_puts_in_is_there_and_is_run(page: Page) -> None:
     named = [ROOT / each for block in page.of("python") for each in block.snippets]
 
     assert [each for each in page.snippets if not (ROOT / each).exists()] == []
-    assert set(named) <= set(EXAMPLES)
+    assert set(named) <= {*EXAMPLES, WEB_CHAT}
 
 
 def check_json(text: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from meshapi import (
     ChatCompletionParams,
     ComparisonParams,
+    ConfigurationError,
     Forbidden,
     ModelNotFound,
     NotFound,
@@ -26,6 +27,7 @@ from meshapi import (
     Unauthorized,
     ValidationFailed,
 )
+from meshapi._core.settings import ClientOptions
 from meshapi._core.transport import AsyncTransport, Transport
 from meshapi.local import LocalGateway, clock
 from meshapi.local.babble import tokens_of
@@ -545,6 +547,19 @@ def test_an_in_process_client_needs_no_server(colour: Sync) -> None:
     assert colour.settle(client.chat.completions.create(QUESTION)).text == "Hi"
     assert "".join(colour.text_of(client.chat.completions.stream(QUESTION))) == "Hi"
     colour.settle(client.close())
+
+
+@pytest.mark.parametrize("options", [{}, {"max_retries": 0}], ids=str)
+def test_an_in_process_client_that_is_closed_asks_no_more(
+    colour: Sync, options: ClientOptions, own: LocalGateway
+) -> None:
+    client = colour.in_process(own, **options)
+    colour.settle(client.close())
+
+    with pytest.raises(ConfigurationError, match="closed"):
+        colour.settle(client.chat.completions.create(QUESTION))
+
+    assert not own.requests
 
 
 def test_a_gateway_that_does_not_run_says_so_and_can_be_started_again() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
+import runpy
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,8 +18,10 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import meshapi
+from meshapi.local import LocalGateway, RecordedRequest
 from tests.drawings import FOLDER, drawings
 from tests.site import ROOT, build
+from tests.terminal import aim
 
 DOCS = ROOT / "docs"
 PAGES = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
@@ -123,6 +127,26 @@ def test_llms_txt_says_of_every_page_what_it_is_about(site: Path) -> None:
     assert list(CONFIGURED["plugins"]["llmstxt"]["sections"]) == re.findall(
         r"^## (.+)$", text, re.MULTILINE
     )
+
+
+def test_the_code_of_llms_txt_runs(
+    site: Path, gateway: LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [code] = re.findall(
+        r"^```python\n(.*?)^```", (site / "llms.txt").read_text(), re.MULTILINE | re.DOTALL
+    )
+    aim(monkeypatch, gateway.base_url, gateway.token)
+    script = tmp_path / "sample.py"
+    script.write_text(code)
+
+    runpy.run_path(str(script))
+
+    assert {"stream", "response_format", "tools"} <= asked_in(gateway.requests[-4:])
+
+
+def asked_in(requests: Iterable[RecordedRequest]) -> set[str]:
+    """The fields that these requests have."""
+    return {name for each in requests for name in json.loads(each.body)}
 
 
 def test_llms_txt_is_in_the_order_of_the_navigation() -> None:

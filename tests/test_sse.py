@@ -151,7 +151,6 @@ def test_no_text_breaks_a_frame(text: str) -> None:
         (UpstreamError("No", status_code=502, code="upstream_error"), "upstream_error"),
         (SpendLimitExceeded("No", status_code=402, code=402), 402),
         (PayloadTooLarge("No", status_code=413), 413),
-        (StreamInterrupted("No"), "stream_interrupted"),
         (ConfigurationError("No"), "configuration_error"),
     ],
 )
@@ -163,12 +162,20 @@ def test_an_error_has_the_code_of_the_wire_or_its_own_name(
     assert document == {"error": {"code": code, "message": "No"}}
 
 
-@pytest.mark.parametrize("failure", [ConnectionFailed, DeadlineExceeded])
-def test_a_browser_reads_no_address(failure: type[ConnectionFailed]) -> None:
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (ConnectionFailed, "connection_failed"),
+        (DeadlineExceeded, "deadline_exceeded"),
+        (StreamInterrupted, "stream_interrupted"),
+    ],
+)
+def test_a_browser_reads_no_address(failure: type[MeshAPIError], code: str) -> None:
     error = failure("No answer: http://inner.example/v1 (refused)")
 
     document = json.loads(error_frame(error).removeprefix(b"data: "))
 
+    assert document["error"]["code"] == code
     assert document["error"]["message"]
     assert "inner.example" not in document["error"]["message"]
 

@@ -64,19 +64,20 @@ def test_an_error_before_the_answer_has_its_status(mesh_gateway: LocalGateway) -
     assert answer.status_code == 429
     assert answer.json()["error"] == {
         "code": "rate_limit_exceeded",
-        "message": "Slowly.",
+        "message": "Too many questions at once.",
         "retry_after_seconds": 7,
     }
     assert answer.json()["request_id"].startswith("req_")
 
 
 def test_an_error_in_the_answer_is_in_its_stream(mesh_gateway: LocalGateway) -> None:
-    mesh_gateway.fail("error_mid_stream", reply="Hello you", after=2)
+    mesh_gateway.fail("error_mid_stream", reply="Hello you", after=2, message="openai is down")
     with chatting(mesh_gateway.base_url, mesh_gateway.token) as browser:
         answer = browser.post("/answer", json=ASKED)
 
     assert answer.status_code == 200
-    assert '{"error":{"code":"' in answer.text
+    assert '{"error":{"code":"upstream_error","message":"The model failed.' in answer.text
+    assert "openai is down" not in answer.text
 
 
 def test_a_gateway_that_is_not_there_is_a_502() -> None:

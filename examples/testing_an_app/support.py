@@ -6,8 +6,8 @@ from meshapi import (
     ChatCompletionParams,
     ChatMessage,
     MeshAPI,
+    MeshAPIError,
     SpendLimitExceeded,
-    StreamInterrupted,
 )
 
 
@@ -34,5 +34,5 @@ class SupportDesk:
                 self.messages = list(run.final().messages)
         except SpendLimitExceeded:
             yield "We answer again tomorrow."
-        except StreamInterrupted:
-            yield " (we were cut off)"
+        except MeshAPIError as error:
+            yield " (we were cut off)" if error.partial else "Please ask again later."

@@ -17,8 +17,8 @@ async def titles(texts: list[str]) -> list[str]:
         return await asyncio.gather(*(title(each) for each in texts))
 
 
-def test_texts_get_titles_together(mesh_gateway: LocalGateway) -> None:
-    mesh_gateway.reply("Untitled", times=3)
+def test_each_text_gets_its_own_title(mesh_gateway: LocalGateway) -> None:
+    mesh_gateway.reply("On cats", when="They purr.")
+    mesh_gateway.reply("On dogs", when="They bark.")
 
-    assert asyncio.run(titles(["one", "two", "three"])) == ["Untitled"] * 3
-    assert len(mesh_gateway.requests) == 3
+    assert asyncio.run(titles(["They bark.", "They purr."])) == ["On dogs", "On cats"]

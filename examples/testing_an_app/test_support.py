@@ -1,8 +1,10 @@
 """Its tests: no key, no network, no waiting."""
 
+import pytest
 from support import SupportDesk
 
-from meshapi.local import LocalGateway
+from meshapi import MeshAPI, Timeout
+from meshapi.local import FaultName, LocalGateway
 
 
 def test_an_answer_comes_in_pieces(mesh_gateway: LocalGateway) -> None:
@@ -34,6 +36,8 @@ def test_an_order_is_looked_up(mesh_gateway: LocalGateway) -> None:
     answer = "".join(SupportDesk({"42": "shipped"}).answer("Where is order 42?"))
 
     assert answer == "It is on its way."
+    [asked] = mesh_gateway.requests[-1].tool_calls
+    assert asked.function.parsed_arguments == {"number": "42"}
     assert mesh_gateway.requests[-1].text == "shipped"  # What the model was told.
 
 
@@ -43,7 +47,16 @@ def test_a_spent_budget_is_told_politely(mesh_gateway: LocalGateway) -> None:
     assert "".join(SupportDesk({}).answer("Hi")) == "We answer again tomorrow."
 
 
-def test_half_an_answer_is_marked_as_one(mesh_gateway: LocalGateway) -> None:
-    mesh_gateway.fail("disconnect", after=3, reply="We ship on Monday.")
+@pytest.mark.parametrize("cut", ["disconnect", "truncate", "stall", "error_mid_stream"])
+def test_half_an_answer_is_marked_as_one(mesh_gateway: LocalGateway, cut: FaultName) -> None:
+    mesh_gateway.fail(cut, after=3, reply="We ship on Monday.")
+    desk = SupportDesk({})
+    desk.client = MeshAPI(timeout=Timeout(idle=0.2))  # So long is a stall waited for.
 
-    assert "".join(SupportDesk({}).answer("When?")) == "We ship (we were cut off)"
+    assert "".join(desk.answer("When?")) == "We ship (we were cut off)"
+
+
+def test_an_error_that_stays_is_told_politely(mesh_gateway: LocalGateway) -> None:
+    mesh_gateway.fail(503, times=3)
+
+    assert "".join(SupportDesk({}).answer("Hi")) == "Please ask again later."

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 from pathlib import Path
@@ -29,12 +30,20 @@ from meshapi import (
     AsyncChatCompletionStream,
     AsyncMeshAPI,
     ChatCompletionParams,
+    ContextWindowExceeded,
     MeshAPIError,
+    RateLimitExceeded,
+    SpendLimitExceeded,
 )
 from meshapi.local import LocalGateway
 
 PAGE = Path(__file__).with_name("index.html").read_text()
 MOST_BYTES = 1024 * 1024  # The page knows it, too.
+WORDS: Mapping[type[MeshAPIError], str] = {
+    SpendLimitExceeded: "The budget for today is spent.",
+    RateLimitExceeded: "Too many questions at once.",
+    ContextWindowExceeded: "This conversation has become too long for the model.",
+}
 THIS_MACHINE = ("localhost", "127.0.0.1")
 HEADERS = {
     "cache-control": "no-store",
@@ -89,7 +98,8 @@ class Chat:
         params = ChatCompletionParams.model_validate({**conversation.model_dump(), **self.choice})
         stream = self.client.chat.completions.stream(params)
         await opened(stream, request)
-        return StreamingResponse(stream.to_sse(), media_type="text/event-stream", headers=HEADERS)
+        frames = stream.to_sse(on_error=told)
+        return StreamingResponse(frames, media_type="text/event-stream", headers=HEADERS)
 
 
 async def posted(request: Request) -> bytes:
@@ -124,6 +134,12 @@ async def opened(stream: AsyncChatCompletionStream, request: Request) -> None:
     await opening
 
 
+def told(error: MeshAPIError) -> str:
+    """What the user reads of an error; what the gateway said of it is for the log."""
+    logging.getLogger(__name__).warning("No answer, or half of one: %s", error)
+    return WORDS.get(type(error), "The model failed. Please try again.")
+
+
 async def failed(request: Request, error: Exception) -> Response:
     """What went wrong before the answer began, in the form that it has in a stream."""
     if isinstance(error, ClientDisconnect):
@@ -135,8 +151,8 @@ async def failed(request: Request, error: Exception) -> Response:
         return refusal(error.status_code, code, error.detail)
     assert isinstance(error, MeshAPIError)
     if not isinstance(error, APIStatusError):
-        return refusal(502, "gateway_unreachable", error.message, error)
-    return refusal(error.status_code, error.code or "refused", error.message, error)
+        return refusal(502, "gateway_unreachable", told(error), error)
+    return refusal(error.status_code, error.code or "refused", told(error), error)
 
 
 def refusal(

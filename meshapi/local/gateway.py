@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from typing_extensions import Unpack
 
 from meshapi import AsyncMeshAPI, MeshAPI
-from meshapi._core.settings import ClientOptions
+from meshapi._core.settings import ClientOptions, check_names
 from meshapi.local.answers import SPEAKERS, Answers
 from meshapi.local.clock import Clock
 from meshapi.local.faults import FaultName, FaultOptions, fault_of
@@ -249,8 +249,7 @@ class LocalGateway:
         It need not be closed.
         """
         http = self.transport.http_client()
-        client = MeshAPI(http_client=http, base_url=_NOWHERE, token=self.token)
-        return client.with_options(**options)
+        return MeshAPI(http_client=http, **self._aimed(options))
 
     def async_client(self, **options: Unpack[ClientOptions]) -> AsyncMeshAPI:
         """An async client that asks this gateway in this process, without a socket.
@@ -258,8 +257,11 @@ class LocalGateway:
         It need not be closed.
         """
         http = self.transport.async_http_client()
-        client = AsyncMeshAPI(http_client=http, base_url=_NOWHERE, token=self.token)
-        return client.with_options(**options)
+        return AsyncMeshAPI(http_client=http, **self._aimed(options))
+
+    def _aimed(self, options: ClientOptions) -> Mapping[str, Any]:
+        check_names(options, ClientOptions)
+        return {"base_url": _NOWHERE, "token": self.token, **options}
 
     def start(self) -> Self:
         """Take the port, and serve from a thread of its own.

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from pydantic_core import to_json
 
 from meshapi._core.models import JSONObject, Payload
-from meshapi.errors import APIStatusError, ConnectionFailed, DeadlineExceeded, MeshAPIError
+from meshapi.errors import (
+    APIStatusError,
+    ConnectionFailed,
+    DeadlineExceeded,
+    MeshAPIError,
+    StreamInterrupted,
+)
 from meshapi.resources.chat.runs import ToolResult
 
 OnError: TypeAlias = Callable[[MeshAPIError], str | None]
@@ -75,12 +81,16 @@ def error_frame(error: MeshAPIError, on_error: OnError | None = None) -> bytes:
     return b"data: %b\n\n" % to_json({"error": body, **named})
 
 
+# The own words of these name the address; the first that an error is counts.
+_PLAIN: Mapping[type[MeshAPIError], str] = {
+    DeadlineExceeded: "No answer came in time",
+    ConnectionFailed: "The connection to the gateway failed",
+    StreamInterrupted: "The answer broke off",
+}
+
+
 def _words_of(error: MeshAPIError) -> str:
-    if isinstance(error, DeadlineExceeded):
-        return "No answer came in time"
-    if isinstance(error, ConnectionFailed):  # Its own words name the address.
-        return "The connection to the gateway failed"
-    return error.message
+    return next((words for kind, words in _PLAIN.items() if isinstance(error, kind)), error.message)
 
 
 def _code_of(error: MeshAPIError) -> str | int:
