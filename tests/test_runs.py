@@ -1445,9 +1445,10 @@ def test_a_run_that_fails_is_sent_on_with_its_error(colour: Sync, model: LocalGa
     model.fail(402)
     client = colour.in_process(model, max_retries=0)
 
-    *_, error, done = colour.frames_of(stream(client, [weather]))
+    *_, error, done = colour.frames_of(stream(client, [weather]), on_error=lambda _error: "Sorry")
 
-    assert json.loads(error.removeprefix(b"data: "))["error"]["code"] == "spend_limit_exceeded"
+    document = json.loads(error.removeprefix(b"data: "))
+    assert document["error"] == {"code": "spend_limit_exceeded", "message": "Sorry"}
     assert done == b"data: [DONE]\n\n"
 
 
