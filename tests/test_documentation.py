@@ -232,8 +232,7 @@ def test_there_are_enough_examples() -> None:
 def test_the_quick_start_is_two_commands() -> None:
     quick_start = README.text.split("\n## Quick start\n")[1].split("\n## ")[0]
 
-    blocks = re.findall(r"```sh\n(.*?)```", quick_start, re.DOTALL)
-    commands = [block.replace("\\\n", "") for block in blocks]
+    commands = re.findall(r"```sh\n(.*?)```", quick_start, re.DOTALL)
 
     assert [command.count("\n") for command in commands] == [1, 1]
     assert "meshapi chat --local" in commands[0]
