@@ -127,7 +127,7 @@ class RetryPolicy:
                 raise ConfigurationError(f"{name} must be a number of seconds, 0 or more")
 
     def allows(self, error: MeshAPIError) -> bool:
-        """Whether this kind of failure is repeated at all."""
+        """Whether this kind of failure is retried at all."""
         if error.retry_safety == "ambiguous":
             return self.retry_ambiguous
         return error.retry_safety in {"not_sent", "refused"}
@@ -208,7 +208,7 @@ class Attempts:
         return self.deadline - self.clock()
 
     def may_follow(self, error: MeshAPIError) -> bool:
-        """Whether a failure of this kind is repeated, as long as there are attempts."""
+        """Whether a failure of this kind is retried, as long as there are attempts."""
         return self.policy.allows(error) and self.count <= self.policy.max_retries
 
     def wait(self, error: MeshAPIError) -> float:
