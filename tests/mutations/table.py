@@ -378,6 +378,20 @@ BROWSERS = [
         "daemon=False",
         "test_sse.py -k holds_up",
     ),
+    Mutation(
+        "A browser reads no address of a server",
+        CHAT + "sse.py",
+        "_words_of(error) if words is None",
+        "error.message if words is None",
+        "test_sse.py -k no_address",
+    ),
+    Mutation(
+        "A browser reads what the app says of an error",
+        CHAT + "sse.py",
+        "on_error(error) if on_error else None",
+        "None",
+        "test_sse.py -k app_says",
+    ),
 ]
 
 BOUNDS = [
@@ -928,6 +942,20 @@ GATEWAY = [
         "",
         "test_local_answers.py -k rules",
     ),
+    Mutation(
+        "A scripted answer waits for its conversation",
+        "local/script.py",
+        "if turn.is_for(",
+        "if True or turn.is_for(",
+        "test_local_gateway.py -k conversation",
+    ),
+    Mutation(
+        "A closed client of the gateway answers nothing",
+        "local/gateway.py",
+        "return MeshAPI(http_client=http, **self._aimed(options))",
+        'return MeshAPI(http_client=http, token="x").with_options(**self._aimed(options))',
+        "test_local_gateway.py -k asks_no_more",
+    ),
 ]
 
 COMMAND_LINE = [
@@ -1189,6 +1217,13 @@ TOOLS = [
         "                self._in_flight.stream.close()\n",
         "                pass\n",
         "test_runs.py -k another_thread",
+    ),
+    Mutation(
+        "A run that was left keeps the answer it was in",
+        CHAT + "running.py",
+        "error = cause or StreamInterrupted(",
+        "error = StreamInterrupted(",
+        "test_runs.py -k left",
     ),
 ]
 
