@@ -33,10 +33,12 @@ def chart(rows: list[Row]) -> str:
         f'<rect width="{_WIDTH}" height="{height}" rx="6" fill="#ffffff"/>',
         *_legend(names),
         _line(_x(1.0), height),
+        # The line goes behind the words, not through them.
+        '<g stroke="#ffffff" stroke-width="4" stroke-linejoin="round" paint-order="stroke">',
     ]
     for place, row in enumerate(timed):
         parts += _group(row, names, _TOP + place * step)
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return "\n".join([*parts, "</g>", "</svg>"]) + "\n"
 
 
 def _x(ratio: float) -> float:
@@ -71,7 +73,7 @@ def _group(row: Row, names: list[str], top: int) -> list[str]:
         said = f"{ratio:.2f}" + (" →" if ratio > _MOST else "")
         parts.append(
             f'<rect x="{_LEFT}" y="{y}" width="{width:.0f}" height="{_BAR - 1}" '
-            f'fill="{_COLOURS[name]}"/>'
+            f'fill="{_COLOURS[name]}" stroke="none"/>'
         )
         parts.append(
             f'<text x="{_LEFT + width + 5:.0f}" y="{y + 9}" font-size="10"{weight}>{said}</text>'

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ def names_of_tests(block: Block) -> list[str]:
 PYTHON = [block for block in BLOCKS if block.language == "python" and not block.snippets]
 SCRIPTS = [block for block in PYTHON if not names_of_tests(block)]
 TESTS = [block for block in PYTHON if names_of_tests(block)]
+# What a page says that a block prints: the text that follows it with no word in between.
+SHOWN = {
+    block: after.text
+    for block, after in pairwise(BLOCKS)
+    if block in SCRIPTS and after.language == "text" and after.page == block.page
+    if after.line == block.line + block.text.count("\n") + 3
+}
 PAGES_OF_TESTS = [page for page in PAGES if any(block.page == page.path for block in TESTS)]
 
 
@@ -44,8 +52,11 @@ def _served(gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("block", SCRIPTS, ids=str)
-def test_a_block_of_the_documentation_runs(
-    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_block_of_the_documentation_runs_and_prints_what_is_shown(
+    block: Block,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     write_files(block.page, tmp_path)
     script = tmp_path / (block.file or "block.py")
@@ -54,6 +65,18 @@ def test_a_block_of_the_documentation_runs(
     monkeypatch.chdir(tmp_path)
 
     run(script)
+
+    printed = capsys.readouterr().out
+    assert plain(printed) == plain(SHOWN.get(block, printed))
+
+
+def plain(printed: str) -> str:
+    """The same whichever pydantic is installed."""
+    return re.sub(r"(?<=errors\.pydantic\.dev/)[\d.]+", "", printed).rstrip()
+
+
+def test_some_blocks_show_what_they_print() -> None:
+    assert len(SHOWN) > 10
 
 
 def pytest_in(folder: Path) -> str:

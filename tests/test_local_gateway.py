@@ -696,6 +696,15 @@ def test_a_request_tells_what_a_tool_was_called_with(colour: Sync) -> None:
     assert (call.function.name, call.function.parsed_arguments) == ("weather", {"city": "Oslo"})
 
 
+def test_a_request_that_was_refused_tells_its_tool_calls_too(own: LocalGateway) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    no_role, no_list = {"tool_calls": [call]}, {"role": "user", "tool_calls": "none"}
+    with httpx.Client(transport=own.transport, base_url="http://gateway") as client:
+        client.post("/v1/chat/completions", json={"messages": [no_role, no_list]})
+
+    assert [each.id for each in own.requests[-1].tool_calls] == ["1"]
+
+
 def test_conversations_at_once_are_each_told_their_own(colour: Sync) -> None:
     gateway = LocalGateway(answers="script")
     client = colour.in_process(gateway, max_retries=0)

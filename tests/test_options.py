@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import re
@@ -26,6 +27,7 @@ from meshapi import (
     RateLimit,
     RateLimitExceeded,
     RetryPolicy,
+    Timeout,
 )
 from meshapi._core.call import CallOptions
 from meshapi._core.resource import AsyncResource, Resource
@@ -430,3 +432,15 @@ def test_an_option_that_is_not_there_is_told_those_that_are(
 ) -> None:
     with pytest.raises(TypeError, match=r"'extra_headers': there are timeout, .*headers"):
         call(colour, client_of(colour, server), name, extra_headers={})
+
+
+@pytest.mark.parametrize(("page", "kind"), [("errors.md", RetryPolicy), ("timeouts.md", Timeout)])
+def test_the_defaults_on_a_page_are_those_of_the_class(page: str, kind: type[Any]) -> None:
+    text = PAGE.with_name(page).read_text()
+    said = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+|True|False)(?: s)? \|", text, re.MULTILINE))
+    defaults = {each.name: each.default for each in dataclasses.fields(kind)}
+
+    assert said == {
+        name: f"{value:g}" if type(value) is float else str(value)
+        for name, value in defaults.items()
+    }

@@ -35,6 +35,7 @@ from meshapi._core import incoming
 from meshapi._core.connections.connection import AsyncConnection
 from meshapi._core.connections.limit import AsyncLimit, Limit
 from meshapi._core.connections.line import shares
+from meshapi._core.connections.routes import _default_trust
 from meshapi._core.connections.shelf import Shelf
 from tests.colours import Client, Sync
 from tests.pools import idle, in_use, pools
@@ -644,3 +645,15 @@ def test_certificates_are_loaded_once_and_not_before_they_are_needed() -> None:
     )
 
     assert json.loads(run.stdout) == [0, 0, 0, 1, 1, 1]
+
+
+def test_certificates_that_cannot_be_read_are_named(
+    colour: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such.pem")
+    _default_trust.cache_clear()
+    client = colour.client(base_url="https://127.0.0.1:1", token="rsk_test")
+
+    with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE=/no/such\.pem"):
+        colour.settle(client.chat.completions.create(QUESTION))
+    colour.settle(client.close())

@@ -1112,6 +1112,28 @@ def test_a_streamed_run_that_was_left_is_no_run(colour: Sync, model: LocalGatewa
     assert len(model.requests) == 1
 
 
+def test_a_streamed_run_that_was_left_keeps_what_it_had(colour: Sync, model: LocalGateway) -> None:
+    model.reply(tool_calls=["clock"])
+    model.reply("It is noon in Oslo.")
+    streamed = stream(colour.in_process(model), [clock])
+    while not isinstance(take(colour, streamed, 1)[0], ToolResult):
+        pass
+    begun = take(colour, streamed, 3)
+    colour.settle(streamed.close())
+
+    with pytest.raises(StreamInterrupted, match="half-way") as caught:
+        colour.settle(streamed.final())
+
+    assert caught.value.run is not None
+    assert told(caught.value.run) == ["noon"]
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "".join(
+        each.text for each in begun if not isinstance(each, ToolResult)
+    )
+    assert caught.value.partial.text.startswith("It")
+    assert caught.value.request_id is not None
+
+
 @pytest.fixture(scope="module")
 def slow_model() -> Iterator[LocalGateway]:
     """A model behind a socket that takes its time over each word."""
@@ -1423,9 +1445,10 @@ def test_a_run_that_fails_is_sent_on_with_its_error(colour: Sync, model: LocalGa
     model.fail(402)
     client = colour.in_process(model, max_retries=0)
 
-    *_, error, done = colour.frames_of(stream(client, [weather]))
+    *_, error, done = colour.frames_of(stream(client, [weather]), on_error=lambda _error: "Sorry")
 
-    assert json.loads(error.removeprefix(b"data: "))["error"]["code"] == "spend_limit_exceeded"
+    document = json.loads(error.removeprefix(b"data: "))
+    assert document["error"] == {"code": "spend_limit_exceeded", "message": "Sorry"}
     assert done == b"data: [DONE]\n\n"
 
 

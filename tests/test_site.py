@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from pydantic import BaseModel
+from typing_extensions import TypeIs
 
 import meshapi
 from meshapi.local import LocalGateway, RecordedRequest
@@ -174,6 +176,22 @@ def test_every_public_name_has_its_place_in_the_reference(site: Path) -> None:
     names = {name for page in html(site / "reference") for name in read(page).names}
 
     assert not [name for name in meshapi.__all__ if f"meshapi.{name}" not in names]
+
+
+def test_every_field_has_its_place_in_the_reference(site: Path) -> None:
+    anchors = {name for page in html(site / "reference") for name in read(page).names}
+    exported = (getattr(meshapi, name) for name in meshapi.__all__)
+    fields = [(each, name) for each in exported if is_model(each) for name in each.model_fields]
+
+    def is_shown(model: type[BaseModel], name: str) -> bool:
+        return any(f"meshapi.{each.__name__}.{name}" in anchors for each in model.__mro__)
+
+    assert len(fields) > 200
+    assert [f"{model}.{name}" for model, name in fields if not is_shown(model, name)] == []
+
+
+def is_model(value: object) -> TypeIs[type[BaseModel]]:
+    return isinstance(value, type) and issubclass(value, BaseModel)
 
 
 def test_what_is_taken_from_files_is_there(site: Path) -> None:

@@ -197,6 +197,17 @@ def test_an_app_says_what_a_browser_reads_of_an_error(colour: Sync) -> None:
     assert [type(each) for each in failed] == [StreamInterrupted]
 
 
+@pytest.mark.parametrize(("said", "read"), [("", ""), (None, "openai is down")])
+def test_an_app_may_say_nothing_or_leave_the_words_of_the_gateway(
+    said: str | None, read: str
+) -> None:
+    error = UpstreamError("openai is down", status_code=502, code="upstream_error")
+
+    document = json.loads(error_frame(error, lambda _error: said).removeprefix(b"data: "))
+
+    assert document["error"]["message"] == read
+
+
 def test_an_error_mid_stream_is_a_frame_as_the_gateway_sends_one(colour: Sync) -> None:
     failure = {
         "error": {

@@ -17,7 +17,6 @@ from meshapi._core.checks import fields_of, is_mapping, items_of
 from meshapi._core.meta import Headers
 from meshapi._core.models import JSONObject
 from meshapi.local.refusal import INVALID, Refusal
-from meshapi.resources.chat.messages import ChatMessage
 from meshapi.resources.chat.tools import ToolCall
 
 
@@ -58,9 +57,13 @@ class RecordedRequest:
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The calls of tools in its messages, oldest first."""
-        messages = map(ChatMessage.model_validate, self.messages)
-        return [call for message in messages for call in message.tool_calls or []]
+        """The calls of tools in its messages, oldest first.
+
+        Raises:
+            ValueError: something among them is no call.
+        """
+        calls = [call for each in self.messages for call in items_of(each.get("tool_calls"))]
+        return [ToolCall.model_validate(call) for call in calls]
 
     @property
     def route(self) -> tuple[str, str]:

@@ -110,10 +110,10 @@ class Turn:
     when: str | None = None
     """Words of a conversation that it waits for; None is for any."""
 
-    def is_for(self, request: RecordedRequest) -> bool:
-        """Whether the request's conversation is the one that it waits for."""
+    def is_for(self, said: Sequence[str]) -> bool:
+        """Whether the conversation in which this was said is the one that it waits for."""
         when = self.when
-        return when is None or any(when in words_of(each) for each in request.messages)
+        return when is None or any(when in words for words in said)
 
 
 class Script:
@@ -141,9 +141,12 @@ class Script:
 
     def next(self, request: RecordedRequest) -> Turn:
         """Take the first turn that is for the request; an empty one where there is none."""
+        said: list[str] | None = None
         with self._lock:
             for place, turn in enumerate(self._turns):
-                if turn.is_for(request):
+                if said is None and turn.when is not None:  # Read once, and only where it counts.
+                    said = [words_of(each) for each in request.messages]
+                if turn.is_for(said or ()):
                     return self._turns.pop(place)
         return Turn()
 

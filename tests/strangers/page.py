@@ -6,17 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.strangers.clients import Result
-from tests.strangers.document import AMENDMENTS
 
 _BEGIN, _END = "<!-- strangers -->", "<!-- /strangers -->"
-_HOOKS = (
-    "A model or a template that a request names is one that the gateway has: else most answers "
-    "would be 404.",
-    "The tool that `tool_choice` asks for is put among the tools: without it 422 is right, which "
-    "no schema can say.",
-    "Every check is on; those of response headers, which the document does not name, and of "
-    "resources, which one operation does not have, find nothing to see.",
-)
 _CONTRACT = "contract"
 
 
@@ -31,14 +22,12 @@ def write(path: Path, versions: Mapping[str, str], results: Sequence[Result]) ->
 
 
 def markdown(versions: Mapping[str, str], results: Sequence[Result]) -> str:
-    """The table of the clients, the line of schemathesis, and what the document was told."""
+    """The table of the clients, and the line of schemathesis."""
     checks = [each for each in results if each.check != _CONTRACT]
     contracts = [
         f"{versions[each.stranger]}: {_cell(each)}." for each in results if each.check == _CONTRACT
     ]
-    told = [f"- {each.reason}" for each in AMENDMENTS] + [f"- {each}" for each in _HOOKS]
-    parts = [_table(versions, checks), *contracts, "What it was told beside the document:"]
-    return "\n\n".join([*parts, "\n".join(told)])
+    return "\n\n".join([_table(versions, checks), *contracts])
 
 
 def _table(versions: Mapping[str, str], results: Sequence[Result]) -> str:

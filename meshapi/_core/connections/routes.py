@@ -126,10 +126,17 @@ def _exempt_networks() -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
     return networks
 
 
+_TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
 @functools.cache
 def _default_trust() -> ssl.SSLContext:
     # Loading the certificates takes tens of milliseconds: once per process is enough.
     try:
         return httpx.create_ssl_context()
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"The system's certificates cannot be read: {error}") from None
+        named = [f"{name}={os.environ[name]}" for name in _TRUST if name in os.environ]
+        source = f" ({', '.join(named)})" if named else ""
+        raise ConfigurationError(
+            f"The system's certificates cannot be read{source}: {error}"
+        ) from None

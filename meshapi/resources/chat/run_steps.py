@@ -7,7 +7,7 @@ from contextlib import aclosing
 from inspect import isawaitable
 from typing import TYPE_CHECKING, TypeAlias
 
-from meshapi.errors import MeshAPIError
+from meshapi.errors import MeshAPIError, StreamInterrupted
 from meshapi.resources.chat.chunks import ChatCompletionChunk
 from meshapi.resources.chat.params import without_stream
 from meshapi.resources.chat.run_calls import Calls, raised_by, result_of, results
@@ -18,7 +18,7 @@ from meshapi.resources.chat.tools import ToolCall
 
 if TYPE_CHECKING:
     from meshapi.resources.chat.completions import AsyncChatCompletions, ChatCompletions
-    from meshapi.resources.chat.streams import ChatCompletionStream
+    from meshapi.resources.chat.streams import AsyncChatCompletionStream, ChatCompletionStream
 
 OnToolError: TypeAlias = Callable[[ToolCall, Exception], str | None]
 """Told of what a function raised; the text that it returns is told to the model instead."""
@@ -28,9 +28,36 @@ AsyncOnToolError: TypeAlias = Callable[[ToolCall, Exception], str | Awaitable[st
 
 
 class InFlight:
-    """The stream that a run reads at the moment, so that it can be closed from outside."""
+    """The stream that a run reads at the moment, so that it can be closed from outside.
+
+    Once the run was left, it is the stream that it was in the middle of.
+    """
 
     stream: ChatCompletionStream | None = None
+
+    def cut(self) -> StreamInterrupted | None:
+        """What this stream, closed by now, says of its end; None where there is none."""
+        try:
+            if self.stream:
+                self.stream.final()
+        except StreamInterrupted as error:
+            return error
+        return None
+
+
+class AsyncInFlight:
+    """The stream that a run reads at the moment; once it was left, that it was in the middle of."""
+
+    stream: AsyncChatCompletionStream | None = None
+
+    async def cut(self) -> StreamInterrupted | None:
+        """What this stream, closed by now, says of its end; None where there is none."""
+        try:
+            if self.stream:
+                await self.stream.final()
+        except StreamInterrupted as error:
+            return error
+        return None
 
 
 # The steps of a run come from generators, which hold nothing of the stream that hands them out: one
@@ -95,6 +122,7 @@ async def async_steps(
     on_tool_error: AsyncOnToolError | None,
     *,
     streams: bool,
+    in_flight: AsyncInFlight,
 ) -> AsyncGenerator[ChatCompletionChunk | ToolResult]:
     """Call and ask in turn, until the run is over."""
     # No generator stands within this one: a loop that ends closes all generators at once.
@@ -107,8 +135,10 @@ async def async_steps(
         elif streams:
             params, options = running.question()
             async with completions.stream(params, **options) as stream:
+                in_flight.stream = stream
                 async for chunk in stream:
                     yield chunk
+                in_flight.stream = None
                 running.hear(await stream.final())
         else:
             params, options = running.question()
@@ -121,7 +151,9 @@ async def async_run(
     """Take all steps without streams."""
     try:
         async with aclosing(
-            async_steps(completions, running, on_tool_error, streams=False)
+            async_steps(
+                completions, running, on_tool_error, streams=False, in_flight=AsyncInFlight()
+            )
         ) as taken:
             async for _ in taken:
                 pass

@@ -12,6 +12,7 @@ from meshapi.errors import MeshAPIError
 from meshapi.resources.chat.chunks import ChatCompletionChunk
 from meshapi.resources.chat.events import ChatCompletionEvent, ChunkEvents
 from meshapi.resources.chat.run_steps import (
+    AsyncInFlight,
     AsyncOnToolError,
     InFlight,
     OnToolError,
@@ -109,7 +110,7 @@ class ToolRunStream:
         for _ in self:
             pass
         if not self._running.over:
-            raise self._running.left_half_way()
+            raise self._running.left_half_way(self._in_flight.cut())
         return self._running.result()
 
     def to_sse(
@@ -175,7 +176,10 @@ class AsyncToolRunStream:
     ) -> None:
         """Ask nothing yet."""
         self._running = running
-        self._steps = async_steps(completions, running, on_tool_error, streams=True)
+        self._in_flight = AsyncInFlight()
+        self._steps = async_steps(
+            completions, running, on_tool_error, streams=True, in_flight=self._in_flight
+        )
         self._told: ChunkEvents | None = None
         self._failure: MeshAPIError | None = None
         self._closed = False
@@ -244,7 +248,7 @@ class AsyncToolRunStream:
         async for _ in self:
             pass
         if not self._running.over:
-            raise self._running.left_half_way()
+            raise self._running.left_half_way(await self._in_flight.cut())
         return self._running.result()
 
     def to_sse(

@@ -141,9 +141,9 @@ class Running:
         if len(run.messages) > self._given or run.completions:
             error.run = run
 
-    def left_half_way(self) -> StreamInterrupted:
-        """The error for a run that was closed before it was over."""
-        error = StreamInterrupted("The run is not over: it was left half-way")
+    def left_half_way(self, cause: StreamInterrupted | None) -> StreamInterrupted:
+        """The error for a run that was closed before it was over: that of the answer it was in."""
+        error = cause or StreamInterrupted("The run is not over: it was left half-way")
         self.tell(error)
         return error
 

@@ -74,7 +74,10 @@ def error_frame(error: MeshAPIError, on_error: OnError | None = None) -> bytes:
     Neither the answer so far, the provider's own words nor an address are in it.
     """
     words = on_error(error) if on_error else None
-    body: JSONObject = {"code": _code_of(error), "message": words or _words_of(error)}
+    body: JSONObject = {
+        "code": _code_of(error),
+        "message": _words_of(error) if words is None else words,
+    }
     if error.retry_after is not None:
         body["retry_after_seconds"] = math.ceil(error.retry_after)
     named = {"request_id": error.request_id} if error.request_id else {}
