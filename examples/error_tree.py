@@ -1,4 +1,4 @@
-"""Catch as widely or as narrowly as you like; every error says whether it may be sent again."""
+"""Catch as widely or as narrowly as you like; every error says whether it may be retried."""
 
 from meshapi import APIStatusError, ChatCompletionParams, MeshAPI, MeshAPIError, ModelNotFound
 
@@ -10,7 +10,7 @@ question = ChatCompletionParams(
 try:
     client.chat.completions.create(question)
 except ModelNotFound as error:
-    print("Field at fault:", error.param, "- may be repeated:", error.retry_safety)
+    print("Field at fault:", error.param, "- may be retried:", error.retry_safety)
 except APIStatusError as error:
     print(error.status_code, error.code)
 except MeshAPIError as error:

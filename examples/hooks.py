@@ -6,7 +6,7 @@ from meshapi.local import LocalGateway
 hooks = Hooks(
     on_request=lambda request: print("Attempt", request.attempt, request.path),
     on_response=lambda response: print(response.status_code, f"{response.elapsed:.3f} s"),
-    on_retry=lambda retry: print("Again in", round(retry.wait), "s"),
+    on_retry=lambda retry: print("Retry in", round(retry.wait), "s"),
 )
 question = ChatCompletionParams(messages=[{"role": "user", "content": "Hello"}])
 

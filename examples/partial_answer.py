@@ -2,7 +2,7 @@
 
 import httpx
 
-from meshapi import ChatCompletionParams, MeshAPI, StreamInterrupted
+from meshapi import ChatCompletionParams, MeshAPI, MeshAPIError
 
 CUT = 'data: {"choices": [{"delta": {"content": "Once upon a"}}]}\n\n'
 broken = httpx.MockTransport(lambda _: httpx.Response(200, text=CUT))
@@ -11,7 +11,7 @@ question = ChatCompletionParams(messages=[{"role": "user", "content": "Tell me a
 
 try:
     print(client.chat.completions.stream(question).final().text)
-except StreamInterrupted as error:
+except MeshAPIError as error:  # Whatever broke it: a cut, a silence, an error of the gateway.
     print(error)
     if error.partial:
         print("Kept:", error.partial.text)

@@ -41,7 +41,7 @@ class MeshAPI:
         token: the key (`rsk_...`), or a function that is asked for it before every attempt; else
             `MESHAPI_TOKEN`, else `MESHAPI_API_KEY`.
         timeout: seconds for a whole call, above 0, or a `Timeout`; 310 unless given.
-        max_retries: how often a failed request may be repeated: 0 or more; 2 unless given.
+        max_retries: how often a failed request may be retried: 0 or more; 2 unless given.
         retry: the whole `RetryPolicy`, instead of `max_retries`.
         headers: sent with every call; those that the client writes itself, such as
             `authorization`, are refused.
@@ -176,7 +176,7 @@ class AsyncMeshAPI:
         token: the key (`rsk_...`), or a function, async or not, that is asked for it before every
             attempt; else `MESHAPI_TOKEN`, else `MESHAPI_API_KEY`.
         timeout: seconds for a whole call, above 0, or a `Timeout`; 310 unless given.
-        max_retries: how often a failed request may be repeated: 0 or more; 2 unless given.
+        max_retries: how often a failed request may be retried: 0 or more; 2 unless given.
         retry: the whole `RetryPolicy`, instead of `max_retries`.
         headers: sent with every call; those that the client writes itself, such as
             `authorization`, are refused.

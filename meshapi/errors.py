@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     from meshapi.resources.chat.runs import ToolRun
 
 RetrySafety: TypeAlias = Literal["not_sent", "refused", "ambiguous", "final"]
-"""Whether a failed request may be sent again.
+"""Whether a failed request may be retried.
 
-`not_sent`: it never left, so repeating is free. `refused`: the server turned it away, so repeating
-after the wait is free. `ambiguous`: it may have run and been billed. `final`: no repeat can help.
+`not_sent`: it never left, so a retry is free. `refused`: the server turned it away, so a retry
+after the wait is free. `ambiguous`: it may have run and been billed. `final`: no retry can help.
 """
 
 
@@ -71,7 +71,7 @@ class MeshAPIError(Exception):
     """Seconds the server asked to wait before the next try; None if it named none."""
 
     retry_safety: RetrySafety
-    """Whether the request may be sent again."""
+    """Whether the request may be retried."""
 
     partial: ChatCompletionResponse | None
     """What a stream had delivered before it failed, as an answer; None before its first event, and
@@ -312,7 +312,7 @@ class Unauthorized(APIStatusError):
 
 
 class SpendLimitExceeded(APIStatusError):
-    """402: the key reached its spend cap, or the account has no credit. Repeating cannot help."""
+    """402: the key reached its spend cap, or the account has no credit. A retry cannot help."""
 
 
 class Forbidden(APIStatusError):

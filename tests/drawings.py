@@ -1,6 +1,6 @@
 """`python -m tests.drawings`: the drawings of the documentation, into docs/drawings.
 
-The tree of errors is read from the classes. The way of a call and of a stream are steps from top to
+The tree of errors is read from the classes. How a call and a stream work are steps from top to
 bottom, each with what may happen there instead on its right, and ways back on the left.
 """
 
@@ -54,10 +54,10 @@ class Way:
 
 
 CALL = Way(
-    "The way of a call",
+    "How a call works",
     "From the line that calls create to the answer or the error: the request is described, waits "
     "for its turn and a connection, is sent, and its answer is read. What failed and certainly was "
-    "not run is sent again after a wait, within the deadline of the call.",
+    "not run is retried after a wait, within the deadline of the call.",
     [
         Step(
             "client.chat.completions.create(params)",
@@ -95,16 +95,16 @@ CALL = Way(
             ),
         ),
         Step(
-            "If it failed: may it be sent again?",
+            "If it failed: may it be retried?",
             "retry_safety, max_retries, the budget, the deadline",
             (Aside("error", "The error is raised", "it is ambiguous or final, or no try is left"),),
         ),
     ],
-    {(6, 2): "yes: wait as long as the server asked, then again"},
+    {(6, 2): "yes: wait as long as the server asked, then retry"},
 )
 
 STREAM = Way(
-    "The way of a stream",
+    "How a stream works",
     "From the line that calls stream to the whole answer or the error: until the first event it "
     "is opened like a call and may be opened again; after it never. Each event becomes a chunk and "
     "is added up. The stream is complete when it says so; all else raises with what had come.",
@@ -117,7 +117,7 @@ STREAM = Way(
         ),
         Step(
             "It is opened like a call",
-            "a turn, a connection, a request, the head of the answer",
+            "wait for a turn, connect, send, read the head of the answer",
             (
                 Aside(
                     "error", "APIStatusError, ConnectionFailed", "as of a call, when no try is left"
@@ -126,7 +126,7 @@ STREAM = Way(
         ),
         Step(
             "The first event",
-            "unless it is an error, nothing is sent again from here on",
+            "unless it is an error, nothing is retried from here on",
             (Aside("error", "DeadlineExceeded", "none came within Timeout.first_event"),),
         ),
         Step(
@@ -162,7 +162,7 @@ STREAM = Way(
             (Aside("answer", "stream.final()", "the whole ChatCompletionResponse"),),
         ),
     ],
-    {(1, 1): "again, as a call", (5, 3): "the next event"},
+    {(1, 1): "retried like a call", (5, 3): "the next event"},
 )
 
 _WIDTH = 880

@@ -434,7 +434,7 @@ def test_an_option_that_is_not_there_is_told_those_that_are(
         call(colour, client_of(colour, server), name, extra_headers={})
 
 
-@pytest.mark.parametrize(("page", "kind"), [("errors.md", RetryPolicy), ("timeouts.md", Timeout)])
+@pytest.mark.parametrize(("page", "kind"), [("retries.md", RetryPolicy), ("timeouts.md", Timeout)])
 def test_the_defaults_on_a_page_are_those_of_the_class(page: str, kind: type[Any]) -> None:
     text = PAGE.with_name(page).read_text()
     said = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+|True|False)(?: s)? \|", text, re.MULTILINE))

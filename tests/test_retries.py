@@ -1,4 +1,4 @@
-"""What is sent again, after what wait, and what never is."""
+"""What is retried, after what wait, and what never is."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_the_statuses_are_of_the_classes_that_the_page_says() -> None:
 
 
 def test_the_page_names_the_codes_that_are_never_sent_again() -> None:
-    (sentence,) = re.findall(r"^- Never sent again.*", PAGE, re.MULTILINE)
+    (sentence,) = re.findall(r"^- Never retried.*", PAGE, re.MULTILINE)
 
     assert set(re.findall(r"`(\w+)`", sentence)) == FINAL_CODES
 

@@ -133,7 +133,7 @@ SECTIONS: Mapping[str, Sequence[Row]] = {
         Row("429, `Retry-After: 2`", "429-2s", _waited, by_chance=True),
         Row("429, 2 s in the body", "429-body-2s", _waited, by_chance=True),
         Row("429, `Retry-After: 120`", "429-120s", _sent),
-        Row("`Idempotency-Key` of what is sent again", "503", _one_key),
+        Row("`Idempotency-Key` of what is retried", "503", _one_key),
     ),
     "time": (
         Row("silence", "silent", _in_time),

@@ -1,6 +1,6 @@
 """A small app: it streams its answers, looks up orders, and stays polite."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from meshapi import (
     ChatCompletionParams,
@@ -10,14 +10,16 @@ from meshapi import (
     SpendLimitExceeded,
 )
 
+CUT = " (we were cut off)"
+
 
 class SupportDesk:
-    """One conversation with one customer."""
+    """One conversation with one customer; all customers share the client."""
 
-    def __init__(self, orders: dict[str, str]) -> None:
-        self.client = MeshAPI()
+    def __init__(self, client: MeshAPI, orders: dict[str, str]) -> None:
+        self.client = client
         self.orders = orders
-        self.messages: list[ChatMessage] = []
+        self.messages: Sequence[ChatMessage] = []
 
     def find_order(self, number: str) -> str:
         """Tell where an order is."""
@@ -25,14 +27,20 @@ class SupportDesk:
 
     def answer(self, question: str) -> Iterator[str]:
         """What the customer reads, piece by piece."""
-        asked = ChatMessage(role="user", content=question)
-        params = ChatCompletionParams(messages=[*self.messages, asked])
+        messages = [*self.messages, ChatMessage(role="user", content=question)]
+        params = ChatCompletionParams(messages=messages)
         tools = [self.find_order]
         try:
             with self.client.chat.completions.run_stream(params, tools=tools) as run:
                 yield from run.text_stream
-                self.messages = list(run.final().messages)
+                self.messages = run.final().messages
         except SpendLimitExceeded:
             yield "We answer again tomorrow."
         except MeshAPIError as error:
-            yield " (we were cut off)" if error.partial else "Please ask again later."
+            if error.partial:
+                done = error.run.messages if error.run else messages
+                half = ChatMessage(role="assistant", content=error.partial.text + CUT)
+                self.messages = [*done, half]
+                yield CUT
+            else:
+                yield "Please ask again later."

@@ -5,8 +5,10 @@ import pytest
 from meshapi import (
     ChatCompletionParams,
     DeadlineExceeded,
+    Hooks,
     MeshAPI,
     RateLimitExceeded,
+    RetryInfo,
     Timeout,
 )
 from meshapi.local import LocalGateway
@@ -22,6 +24,18 @@ def test_a_full_minute_is_waited_for(mesh_gateway: LocalGateway) -> None:
 
     assert answer.text == "Sorry for the wait."
     assert answer.meta.attempts == 2
+
+
+def test_a_user_is_told_of_a_wait(mesh_gateway: LocalGateway) -> None:
+    mesh_gateway.fail(429, retry_after=60)
+    told: list[RetryInfo] = []
+    client = MeshAPI(hooks=Hooks(on_retry=told.append))
+
+    client.chat.completions.create(QUESTION)
+
+    [retry] = told
+    assert retry.response.error is RateLimitExceeded
+    assert 60 <= retry.wait <= 66  # What the server asked for, and up to a tenth more.
 
 
 def test_a_limit_names_its_wait(mesh_gateway: LocalGateway) -> None:

@@ -34,7 +34,7 @@ class CallOptions(TypedDict, total=False):
     """Seconds for the whole call, above 0, or a `Timeout`."""
 
     max_retries: int
-    """How often a failed request may be repeated: 0 or more; 0 means never."""
+    """How often a failed request may be retried: 0 or more; 0 means never."""
 
     headers: Mapping[str, str]
     """Headers to add, or to send instead of the client's; what may be in them is as there."""

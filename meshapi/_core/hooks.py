@@ -64,13 +64,14 @@ class ResponseInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryInfo:
-    """An attempt that failed and is repeated, before the wait."""
+    """An attempt that failed and is retried, before the wait."""
 
     response: ResponseInfo
     """What came of it: the very object that `on_response` was given."""
 
     wait: float
-    """Seconds until the next attempt."""
+    """Seconds until the next attempt: what the server asked for and up to a tenth more, or the
+    client's own wait if it asked for none."""
 
     server_named_wait: bool
     """Whether the server asked for the wait; else it is the client's own."""

@@ -1,4 +1,4 @@
-"""Whether a failed request may be sent again, and after what wait: decisions only, no waiting."""
+"""Whether a failed request may be retried, and after what wait: decisions only, no waiting."""
 
 from __future__ import annotations
 
@@ -93,20 +93,20 @@ def _seconds_until(date: str) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """When and how often a failed request is sent again; all numbers are 0 or more.
+    """When and how often a failed request is retried; all numbers are 0 or more.
 
     Raises:
         ConfigurationError: a number is negative or not one, or `retry_ambiguous` is not a bool.
     """
 
     max_retries: int = 2
-    """How often a request may be repeated; 0 means never."""
+    """How often a request may be retried; 0 means never."""
 
     retry_ambiguous: bool = False
-    """Also repeat what may already have run and been billed (a lost answer, a 500, a 504)."""
+    """Also retry what may already have run and been billed (a lost answer, a 500, a 504)."""
 
     initial_wait: float = 0.5
-    """Seconds before the first repeat where the server names no wait, less up to half of them, at
+    """Seconds before the first retry where the server names no wait, less up to half of them, at
     random; each next one doubles."""
 
     max_wait: float = 8.0
@@ -127,7 +127,7 @@ class RetryPolicy:
                 raise ConfigurationError(f"{name} must be a number of seconds, 0 or more")
 
     def allows(self, error: MeshAPIError) -> bool:
-        """Whether this kind of failure is repeated at all."""
+        """Whether this kind of failure is retried at all."""
         if error.retry_safety == "ambiguous":
             return self.retry_ambiguous
         return error.retry_safety in {"not_sent", "refused"}
@@ -147,7 +147,7 @@ class RetryPolicy:
 class RetryBudget:
     """What keeps a dead gateway from being flooded: ten tokens, shared by all calls of a client.
 
-    A repeat costs one, unless the server named its wait; a success gives a tenth back.
+    A retry costs one, unless the server named its wait; a success gives a tenth back.
     """
 
     def __init__(self) -> None:
@@ -208,7 +208,7 @@ class Attempts:
         return self.deadline - self.clock()
 
     def may_follow(self, error: MeshAPIError) -> bool:
-        """Whether a failure of this kind is repeated, as long as there are attempts."""
+        """Whether a failure of this kind is retried, as long as there are attempts."""
         return self.policy.allows(error) and self.count <= self.policy.max_retries
 
     def wait(self, error: MeshAPIError) -> float:

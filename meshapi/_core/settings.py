@@ -78,7 +78,7 @@ class ClientOptions(TypedDict, total=False):
     """Seconds for a whole call, above 0, or a `Timeout`."""
 
     max_retries: int
-    """How often a failed request may be repeated: 0 or more; 0 means never."""
+    """How often a failed request may be retried: 0 or more; 0 means never."""
 
     retry: RetryPolicy
     """The whole policy, instead of `max_retries`."""

@@ -1,4 +1,4 @@
-"""The two shells that wait: they send, open streams, and repeat what may be repeated.
+"""The two shells that wait: they send, open streams, and retry what may be retried.
 
 What to send, how to read it and whether to try again is decided elsewhere. Here is only the
 waiting, once without `await` and once with it.

@@ -168,7 +168,7 @@ class Watch:
             self.ended(self._ended, None)
 
     def ended(self, reader: StreamReader[Any], failure: MeshAPIError | None) -> None:
-        """The stream is over: complete, failed or left. Before it is open, it may be repeated."""
+        """The stream is over: complete, failed or left. Before it is open, it may be retried."""
         if self._process is None:
             self._ended = None if failure else reader
             return

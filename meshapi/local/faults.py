@@ -1,4 +1,4 @@
-"""What can go wrong on purpose: a reply in, the same reply spoilt out."""
+"""What can go wrong on purpose: a reply in, the same reply gone wrong out."""
 
 from __future__ import annotations
 

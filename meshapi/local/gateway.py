@@ -156,7 +156,7 @@ class LocalGateway:
 
         Args:
             kind: a status from 300 to 599, or what goes wrong.
-            reply: the answer that is spoilt; the model's own unless given.
+            reply: the answer that goes wrong; the model's own unless given.
             times: with how many requests it goes wrong, 1 or more.
             when: words in the conversation that it is for; for any unless given.
             options: how it goes wrong.
@@ -227,7 +227,7 @@ class LocalGateway:
 
         Args:
             name: its name; a template of the same name is replaced.
-            text: the system prompt; `{{slots}}` in it are filled from a request's variables.
+            text: the system prompt; `{{placeholders}}` in it are filled from a request's variables.
             model: who answers where a request names no model.
         """
         template = new_template(name, text, model)

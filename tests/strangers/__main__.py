@@ -12,7 +12,7 @@ from tests.strangers.clients import STRANGERS, Result
 from tests.strangers.page import write
 from tests.strangers.wordings import TEMPLATE, Target
 
-_PAGE = ROOT / "docs" / "local-gateway.md"
+_PAGE = ROOT / "docs" / "design.md"
 
 
 def main() -> int:

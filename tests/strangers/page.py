@@ -1,4 +1,4 @@
-"""The result as it is kept in docs/local-gateway.md."""
+"""The result as it is kept in docs/design.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONTRACT = "contract"
 
 def write(path: Path, versions: Mapping[str, str], results: Sequence[Result]) -> None:
     """Put the result between the markers, which are added where they are missing."""
-    text = path.read_text() if path.exists() else "# The local gateway\n"
+    text = path.read_text() if path.exists() else "# How the code is built\n"
     if _BEGIN not in text:
         text = f"{text.rstrip()}\n\n{_BEGIN}\n{_END}\n"
     before, _, rest = text.partition(_BEGIN)

@@ -85,7 +85,7 @@ class ComparisonParams(Params):
     """A stored prompt template to expand, by name or UUID."""
 
     variables: Mapping[str, Text] | None = None
-    """Values for the template's `{{slot}}` placeholders."""
+    """Values for the template's `{{placeholders}}`."""
 
 
 class ComparisonResult(Payload):

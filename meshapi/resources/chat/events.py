@@ -55,7 +55,7 @@ class ContentEvent(_Growing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasoningEvent(_Growing):
-    """The next piece of what the model thinks, in words."""
+    """The next piece of what the model thinks, as text."""
 
     type: Literal["reasoning"] = field(default="reasoning", init=False)
     """Tells this event from the others."""

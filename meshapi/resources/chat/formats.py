@@ -34,7 +34,7 @@ class ResponseFormatSchema(Params):
     """What the model calls it."""
 
     description: Text | None = None
-    """What it is for, in words for the model."""
+    """What it is for, for the model to read."""
 
     schema_: Mapping[str, object] | None = Field(default=None, alias="schema")
     """The JSON Schema itself, sent as it is given; write it as `schema=`."""

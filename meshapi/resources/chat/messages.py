@@ -124,7 +124,7 @@ class ModelOutput(Payload):
     """Why the model will not answer (OpenAI)."""
 
     reasoning: str | None = None
-    """What it thought, in words (OpenRouter)."""
+    """What it thought, as text (OpenRouter)."""
 
     reasoning_details: list[JSONObject] | None = None
     """What it thought, for the provider: send it back unchanged (OpenRouter, Mesh's docs)."""

@@ -101,7 +101,7 @@ class ChatCompletionParams(OneClass, Params, Generic[StreamFlag]):
     """A stored prompt template to expand, by name or UUID (sources 000, 002, 003)."""
 
     variables: Mapping[str, Text] | None = None
-    """Values for the template's `{{slot}}` placeholders (sources 000, 002, 003)."""
+    """Values for the template's `{{placeholders}}` (sources 000, 002, 003)."""
 
     session_id: Text | None = None
     """A name of your own that groups calls in usage reports and in `client.totals`; any length on

@@ -32,7 +32,7 @@ class ToolFunction(Params):
     """The name that the model calls it by."""
 
     description: Text | None = None
-    """What it does, in words for the model."""
+    """What it does, for the model to read."""
 
     parameters: Annotated[
         ToolFunctionParameters | Mapping[str, object] | None,
