@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class MeshAPI:
     """A client for the Mesh API gateway.
 
-    Make one and share it: threads may use it together, and it keeps its connections.
+    Make one and share it: threads may use it together, and it keeps its connections. A forked
+    process makes connections of its own, unless `http_client` lends them.
 
     Args:
         base_url: where the gateway is, else `MESHAPI_BASE_URL`, else https://api.meshapi.ai. It may
@@ -44,8 +45,8 @@ class MeshAPI:
         retry: the whole `RetryPolicy`, instead of `max_retries`.
         headers: sent with every call; those that the client writes itself, such as
             `authorization`, are refused.
-        api_version: the contract to pin, as `YYYY-MM` (`X-Mesh-Version`); unset, the gateway serves
-            its oldest.
+        api_version: the contract to pin, as `YYYY-MM` (`X-Mesh-Version`): 2026-08 and 2026-09 are
+            known (Mesh's docs); unset, the gateway serves its oldest.
         proxy: a proxy's URL, in place of those in `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY`.
         ssl_context: whose certificates are trusted, and your own for mutual TLS; unless given,
             those of `SSL_CERT_FILE` or `SSL_CERT_DIR` are trusted, else certifi's.
@@ -166,7 +167,8 @@ class MeshAPI:
 class AsyncMeshAPI:
     """An asyncio client for the Mesh API gateway.
 
-    Make one and share it: tasks may use it together, and it keeps its connections.
+    Make one and share it: tasks may use it together, and it keeps its connections. A forked
+    process makes connections of its own, unless `http_client` lends them.
 
     Args:
         base_url: where the gateway is, else `MESHAPI_BASE_URL`, else https://api.meshapi.ai. It may
@@ -178,8 +180,8 @@ class AsyncMeshAPI:
         retry: the whole `RetryPolicy`, instead of `max_retries`.
         headers: sent with every call; those that the client writes itself, such as
             `authorization`, are refused.
-        api_version: the contract to pin, as `YYYY-MM` (`X-Mesh-Version`); unset, the gateway serves
-            its oldest.
+        api_version: the contract to pin, as `YYYY-MM` (`X-Mesh-Version`): 2026-08 and 2026-09 are
+            known (Mesh's docs); unset, the gateway serves its oldest.
         proxy: a proxy's URL, in place of those in `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY`.
         ssl_context: whose certificates are trusted, and your own for mutual TLS; unless given,
             those of `SSL_CERT_FILE` or `SSL_CERT_DIR` are trusted, else certifi's.
