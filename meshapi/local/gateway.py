@@ -67,7 +67,7 @@ class LocalGateway:
             raise ValueError(f"answers must be one of {', '.join(SPEAKERS)}")
         if tokens_per_second is not None and not tokens_per_second > 0:
             raise ValueError("tokens_per_second must be above 0")
-        self.token = token
+        self.token: str = token
         """The key that is there from the start, for `MeshAPI(token=...)`."""
         self.clock: Clock = Clock()
         """The gateway's time, which can be set and moved."""

@@ -39,8 +39,9 @@ ChatCompletionRequestStop: TypeAlias = Text | list[Text]
 ChatCompletionRequestToolChoice: TypeAlias = (
     Literal["none", "auto", "required"] | Text | ToolChoice | Mapping[str, object]
 )
-"""Whether the model may call tools (`auto`), must not (`none`), must (`required`), or must call a
-certain one: `ToolChoice(function=ToolChoiceFunction(name=...))`, or the same as a mapping."""
+"""Whether the model may call tools (`auto`), must not (`none`), must (`required`), or which one.
+
+A certain one is `ToolChoice(function=ToolChoiceFunction(name=...))`, or the same as a mapping."""
 
 History: TypeAlias = Annotated[
     Sequence[ChatMessage | Mapping[str, object]],
