@@ -6,7 +6,6 @@ bottom, each with what may happen there instead on its right, and ways back on t
 
 from __future__ import annotations
 
-import inspect
 import re
 import textwrap
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from meshapi import errors
+from tests.reference import first_sentence
 
 FOLDER = Path(__file__).parent.parent / "docs" / "drawings"
 
@@ -280,7 +280,8 @@ def _tree() -> str:
         if depth:
             parts.append(_elbow(x - _INDENT + 8, tops[-1] + 8, x - 6, bottom - 4))
         tops.append(bottom)
-        lines = _wrapped(_first_sentence(error))
+        sentence = first_sentence(f"meshapi.{error.__name__}")
+        lines = _wrapped(sentence.rstrip(".").replace("`", ""))
         parts.append(_name(x, bottom, error.__name__) + _sentence(bottom, lines))
         bottom += _ROW + 17 * (len(lines) - 1)
     description = "Every error class under MeshAPIError, with the first sentence of its docstring."
@@ -292,11 +293,6 @@ def _walk(error: type[errors.MeshAPIError], depth: int = 0) -> Iterator[tuple[in
     for below in error.__subclasses__():
         if below.__module__ == errors.__name__:
             yield from _walk(below, depth + 1)
-
-
-def _first_sentence(error: type) -> str:
-    paragraph = " ".join((inspect.getdoc(error) or "").split("\n\n")[0].split())
-    return re.split(r"(?<=\.)\s", paragraph)[0].rstrip(".").replace("`", "")
 
 
 def _wrapped(sentence: str) -> list[str]:

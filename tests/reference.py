@@ -59,12 +59,12 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 
 def first_sentence(path: str) -> str:
-    """What a docstring says first, as a cell of a table."""
+    """What a docstring says first."""
     docstring = found(path).docstring
     assert docstring, path
     words = " ".join(docstring.value.split("\n\n")[0].split())
     words = re.sub(r"^`client[.\w]+`: ", "", words)  # It is in the cell before.
-    words = re.sub(r"(?<=[\w)`])\.(?= [A-Z]).*", ".", words).replace("|", "\\|")
+    words = re.sub(r"(?<=[\w)`])\.(?= [A-Z]).*", ".", words)
     return words[0].upper() + words[1:]
 
 
@@ -82,7 +82,8 @@ def _index() -> Iterator[str]:
         yield "|---|---|"
         for path, heading in blocks(page):
             if path in EXPORTS or heading.startswith("client."):
-                yield f"| [`{heading}`]({page.name}#{path}) | {first_sentence(path)} |"
+                sentence = first_sentence(path).replace("|", "\\|")
+                yield f"| [`{heading}`]({page.name}#{path}) | {sentence} |"
     yield ""
 
 

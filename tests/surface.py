@@ -16,6 +16,7 @@ from typing import Any, cast
 import griffe
 
 from meshapi.cli import arguments, statuses
+from tests import reference
 
 ROOT = Path(__file__).parent.parent
 SURFACE = Path(__file__).parent / "surface.txt"
@@ -65,14 +66,14 @@ def surface() -> str:
 
 
 def names() -> Iterator[str]:
-    package = griffe.load("meshapi", search_paths=[ROOT], resolve_aliases=True)
+    loaded: Found = reference.package()
     shown = dict[str, str]()  # Where an object is at home, and the name it was shown by.
     for module in MODULES:
-        home = package[module.removeprefix("meshapi.")] if "." in module else package
+        home = loaded[module.removeprefix("meshapi.")] if "." in module else loaded
         for name in sorted(exported(home)):
             yield from shown_once(f"{module}.{name}", home[name], shown)
     for path in SHELLS:
-        yield from shown_once(path.rpartition(".")[2], package[path], shown)
+        yield from shown_once(path.rpartition(".")[2], loaded[path], shown)
 
 
 def exported(module: Found) -> Iterable[str]:
